@@ -1,0 +1,3 @@
+"""The one version of all Colibris distributions."""
+
+__version__ = '1.0.0'
