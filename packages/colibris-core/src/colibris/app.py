@@ -1,0 +1,118 @@
+"""The application: built from the settings, opened and closed with its subsystems."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from aiohttp import web
+from colibris import health, middleware, plugins, routes, security, subsystems
+from colibris.conf import ImproperlyConfigured, settings
+from colibris.endpoints import Endpoint, endpoints
+from colibris.health import HealthException
+
+__all__ = ['HealthException', 'create_app']
+
+logger = logging.getLogger(__name__)
+
+
+def create_app() -> web.Application:
+    """Build the application that the settings describe; nothing is opened before it starts.
+
+    Its start-up opens the subsystems, calls the project's ``init``, checks that each view is guarded as it asks, and
+    checks the health. Raises ImproperlyConfigured.
+    """
+    for subsystem in subsystems.configured():
+        subsystem.prepare()
+    app = web.Application(middlewares=_middlewares(), client_max_size=settings.MAX_REQUEST_BODY_SIZE)
+    _add_routes(app)
+    app.cleanup_ctx.append(_lifespan)
+    return app
+
+
+async def _lifespan(app: web.Application) -> AsyncIterator[None]:
+    async with subsystems.running():
+        await _init(app)
+        check_guarded(endpoints(app))
+        if settings.API_DOCS_PATH is not None:
+            from colibris import openapi
+
+            openapi.setup(app)
+        await health.check(_hook('get_health'))
+        yield
+
+
+async def _init(app: web.Application) -> None:
+    init = _hook('init')
+    if init is not None:
+        result = init(app)
+        if inspect.isawaitable(result):
+            await result
+
+
+def _hook(name: str) -> Callable[..., Any] | None:
+    """Return the function *name* of the project's ``app`` module, if it has one."""
+    module = _project_module('app')
+    hook = getattr(module, name, None)
+    if hook is not None and not callable(hook):
+        raise ImproperlyConfigured(f'{settings.PROJECT_PACKAGE_NAME}.app.{name} must be a function', setting=name)
+    return hook
+
+
+def _project_module(name: str) -> ModuleType | None:
+    path = f'{settings.PROJECT_PACKAGE_NAME}.{name}'
+    return import_module(path) if find_spec(path) is not None else None
+
+
+def _add_routes(app: web.Application) -> None:
+    module = _project_module('routes')
+    if module is not None:
+        where = module.__name__
+        routes.add_routes(app.router, getattr(module, 'ROUTES', ()), f'{where}.ROUTES')
+        base = Path(settings.PROJECT_PACKAGE_DIR)
+        routes.add_static_routes(app.router, getattr(module, 'STATIC_ROUTES', ()), f'{where}.STATIC_ROUTES', base)
+    taken = {resource.canonical for resource in app.router.resources()}
+    check, live = health.handlers(_hook('get_health'))
+    own = [('/health', check), ('/health/live', live)]
+    routes.add_routes(app.router, [route for route in own if route[0] not in taken], 'health')
+
+
+def _middlewares() -> list[Any]:
+    return [_load_middleware(spec) for spec in settings.MIDDLEWARE]
+
+
+def _load_middleware(spec: Any) -> Any:
+    function = plugins.load('colibris.middleware', spec) if isinstance(spec, str) else spec
+    if not inspect.iscoroutinefunction(function):
+        raise ImproperlyConfigured(
+            f'MIDDLEWARE: {spec} must be an async function of (request, handler)', setting='MIDDLEWARE'
+        )
+    return web.middleware(function)
+
+
+def check_guarded(found: Sequence[Endpoint]) -> None:
+    """Raise ImproperlyConfigured if a view asks for authentication or permissions that nothing would enforce."""
+    security.current_guard().check(found)
+    protected = next((endpoint for endpoint in found if endpoint.protected), None)
+    if protected is None:
+        return
+    order = [_load_middleware(spec) for spec in settings.MIDDLEWARE]
+    if middleware.handle_auth not in order:
+        raise ImproperlyConfigured(
+            f'{protected.method} {protected.path} ({protected.name}) requires an account or a permission, but '
+            'MIDDLEWARE does not list colibris.middleware.handle_auth',
+            setting='MIDDLEWARE',
+        )
+    validation = middleware.handle_schema_validation
+    if validation in order and order.index(validation) < order.index(middleware.handle_auth):
+        raise ImproperlyConfigured(
+            'MIDDLEWARE must list colibris.middleware.handle_auth before handle_schema_validation, so that nobody '
+            'learns what a view takes who may not use it',
+            setting='MIDDLEWARE',
+        )

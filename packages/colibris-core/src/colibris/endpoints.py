@@ -1,0 +1,157 @@
+"""Endpoints: what is known at start-up of one HTTP method of one route, so that a request only looks it up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from colibris import api
+
+if TYPE_CHECKING:
+    from colibris.views import View
+    from marshmallow import Schema
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Docs:
+    """What a view says about itself for the documentation of the API."""
+
+    summary: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] | None = None
+    #: Further answers by status: a description, or an OpenAPI response object.
+    responses: Mapping[int, Any] = field(default_factory=dict)
+    #: Keeps the endpoint out of the documentation.
+    hidden: bool = False
+
+
+def docs_of(function: Callable[..., Any], view: type[View] | None = None) -> Docs:
+    """Collect what *function*, and for what it does not say its *view*, tell the documentation as attributes."""
+
+    def said(name: str, default: Any = None) -> Any:
+        return getattr(function, name, getattr(view, name, default))
+
+    tags = said('tags')
+    return Docs(
+        summary=said('summary'),
+        description=said('description'),
+        tags=None if tags is None else tuple(tags),
+        responses={**getattr(view, 'responses', {}), **getattr(function, 'responses', {})},
+        hidden=said('hidden', False),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a view class says about one of its methods."""
+
+    is_list: bool = False
+    status: int = 200
+    errors: tuple[type[api.APIException], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One HTTP method of one route."""
+
+    method: str
+    #: The path as aiohttp's template, such as ``/items/{id}``.
+    path: str
+    #: The view's method or the plain handler, as the project wrote it.
+    function: Callable[..., Any]
+    view: type[View] | None = None
+    body_schema: Schema | None = None
+    query_schema: Schema | None = None
+    response_schema: Schema | None = None
+    #: The answer is the list envelope, with `response_schema` for each result.
+    is_list: bool = False
+    #: The status of a good answer.
+    status: int = 200
+    authentication_required: bool = False
+    permissions: Any = ()
+    #: The errors that it can answer beside those that every endpoint can.
+    errors: tuple[type[api.APIException], ...] = ()
+    docs: Docs = Docs()
+
+    @property
+    def protected(self) -> bool:
+        """Whether it requires an account or a permission."""
+        return self.authentication_required or bool(self.permissions)
+
+    @property
+    def name(self) -> str:
+        """The import path of the view or handler."""
+        named: Any = self.view or self.function
+        return f'{named.__module__}.{getattr(named, "__qualname__", type(named).__name__)}'
+
+    def respond(self, answer: Any) -> web.StreamResponse:
+        """Turn what a view returned into a response: a response as it is, data as JSON by the response schema."""
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        if answer is None:
+            if self.status == 204:
+                return web.Response(status=204)
+            raise TypeError(f'{self.name} returned None for {self.method} {self.path}; return a response or data')
+        return api.json_response(self._dump(answer), status=self.status)
+
+    def _dump(self, answer: Any) -> Any:
+        schema = self.response_schema
+        if schema is None:
+            return answer
+        if self.is_list:
+            return {**answer, 'results': schema.dump(answer['results'], many=True)}
+        return schema.dump(answer, many=isinstance(answer, (list, tuple)))
+
+
+def compile_handler(endpoint: Endpoint, call: Callable[[web.Request], Any], *, is_async: bool) -> Handler:
+    """Make the coroutine function that serves *endpoint*; the endpoint can be found again by `endpoint_of`."""
+    respond = endpoint.respond
+
+    async def handle_async(request: web.Request) -> web.StreamResponse:
+        return respond(await call(request))
+
+    async def handle_sync(request: web.Request) -> web.StreamResponse:
+        return respond(call(request))
+
+    handler: Any = handle_async if is_async else handle_sync
+    handler.endpoint = endpoint
+    handler.__wrapped__ = endpoint.function
+    return handler  # type: ignore[no-any-return]
+
+
+def endpoint_of(request: web.Request) -> Endpoint | None:
+    """Return the endpoint that *request* goes to; None for routes that are none of ours, and for what is not found."""
+    handler: Any = request.match_info.handler
+    try:
+        endpoint: Endpoint | None = handler.endpoint
+    except AttributeError:
+        return None
+    if endpoint is None:  # a view class that was put into the router by itself
+        endpoint = handler.endpoint_for(request.method)
+    return endpoint
+
+
+def endpoints(app: web.Application) -> list[Endpoint]:
+    """Return all endpoints of *app*, in the order of its routes; plain aiohttp handlers are described as they are."""
+    return list(_endpoints(app))
+
+
+def _endpoints(app: web.Application) -> Iterator[Endpoint]:
+    for route in app.router.routes():
+        if route.resource is None:
+            continue
+        handler: Any = route.handler
+        path = route.resource.canonical
+        known = getattr(handler, 'endpoint', None)
+        if isinstance(known, Endpoint):
+            if route.method == known.method:  # HEAD comes with GET
+                yield known
+        elif hasattr(handler, 'endpoint_for'):
+            for method in handler.http_methods() if route.method == '*' else (route.method,):
+                yield handler.endpoint_for(method, path)
+        elif route.method != 'HEAD' and not isinstance(route.resource, web.StaticResource):
+            yield Endpoint(method=route.method, path=path, function=handler)

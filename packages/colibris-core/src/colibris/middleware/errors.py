@@ -1,0 +1,51 @@
+"""Errors as JSON: whatever goes wrong is answered in the error envelope."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from colibris import api, subsystems
+from colibris.conf import settings
+from colibris.health import HealthException
+from marshmallow import ValidationError
+
+logger = logging.getLogger(__name__)
+
+
+@web.middleware
+async def handle_errors_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with the error envelope when something fails further down; details of faults only in DEBUG."""
+    try:
+        return await handler(request)
+    except api.APIException as exc:
+        error = exc
+    except web.HTTPException as exc:
+        if exc.status < 400:
+            raise
+        error = api.from_http_exception(exc)
+    except Exception as exc:
+        error = _translate(request, exc)
+    return api.error_response(error)
+
+
+def _translate(request: web.Request, exc: Exception) -> api.APIException:
+    if isinstance(exc, ValidationError):
+        return api.SchemaError(details=exc.normalized_messages())
+    if isinstance(exc, HealthException):
+        return api.Unhealthy(str(exc) or None)
+    translated = subsystems.translate(exc)
+    if translated is None:
+        logger.exception('%s %s failed', request.method, request.path, exc_info=exc)
+        return api.ServerError(details=_details(exc))
+    if translated.status >= 500:
+        logger.error('%s %s failed: %s', request.method, request.path, exc)
+    return translated
+
+
+def _details(exc: Exception) -> object:
+    if not settings.DEBUG:
+        return None
+    return {'type': type(exc).__name__, 'error': str(exc), 'traceback': traceback.format_exception(exc)}

@@ -1,0 +1,109 @@
+"""From the bytes of a request to checked data: query parameters, and bodies in JSON or as forms."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+from colibris import api
+from marshmallow import ValidationError, fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marshmallow import Schema
+    from multidict import MultiDictProxy
+
+FORM = 'application/x-www-form-urlencoded'
+MULTIPART = 'multipart/form-data'
+
+#: Where checked data waits for the handler.
+BODY = web.RequestKey('body', object)
+QUERY = web.RequestKey('query', object)
+
+
+def load_query(request: web.Request, schema: Schema) -> Any:
+    """Return the query parameters of *request* as *schema* loads them; the second call finds the first one's result.
+
+    Raises SchemaError.
+    """
+    if QUERY not in request:
+        data = _by_field(request.query, schema)
+        nul = {name: ['Null characters are not allowed.'] for name, value in data.items() if '\0' in name + str(value)}
+        if nul:
+            raise api.SchemaError('some query parameters are not valid', details=nul)
+        request[QUERY] = _load(schema, data, 'some query parameters are not valid')
+    return request[QUERY]
+
+
+async def load_body(request: web.Request, schema: Schema) -> Any:
+    """Return the body of *request* as *schema* loads it; the second call finds the first one's result.
+
+    Raises ParseError, SchemaError, PayloadTooLarge and UnsupportedMediaType.
+    """
+    if BODY not in request:
+        request[BODY] = _load(schema, await _parse_body(request, schema), 'some fields of the body are not valid')
+    return request[BODY]
+
+
+def _load(schema: Schema, data: Any, message: str) -> Any:
+    try:
+        return schema.load(data)
+    except ValidationError as exc:
+        raise api.SchemaError(message, details=exc.normalized_messages()) from exc
+
+
+async def _parse_body(request: web.Request, schema: Schema) -> Any:
+    content_type = request.content_type if 'Content-Type' in request.headers else None
+    if content_type == api.JSON or (content_type or '').endswith('+json'):
+        if (request.charset or 'utf-8').lower() not in ('utf-8', 'utf8', 'us-ascii'):
+            raise api.UnsupportedMediaType('JSON must be encoded in UTF-8')
+        return api.decode_json(await read(request))
+    if content_type in (FORM, MULTIPART):
+        return _by_field(await _read_form(request), schema)
+    if content_type is None and not request.body_exists:
+        raise api.ParseError(f'the body is missing; send one as {api.JSON}')
+    given = f'not {content_type}' if content_type else 'and say so in the Content-Type header'
+    raise api.UnsupportedMediaType(f'send the body as {api.JSON}, {FORM} or {MULTIPART}, {given}')
+
+
+async def read(request: web.Request) -> bytes:
+    """Return the body of *request*. Raises PayloadTooLarge before reading what is announced to be too large."""
+    limit = request.client_max_size
+    if limit and (request.content_length or 0) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, BadHttpMessage) as exc:
+        raise api.ParseError('the body ended early or is not encoded as its headers say') from exc
+
+
+async def _read_form(request: web.Request) -> MultiDictProxy[Any]:
+    if request.content_type == FORM:
+        await read(request)
+    try:
+        return await request.post()
+    except (asyncio.CancelledError, web.HTTPException):
+        raise
+    except (ValueError, LookupError, RuntimeError, AssertionError, BadHttpMessage, web.RequestPayloadError) as exc:
+        raise api.ParseError(f'the body is not a valid form: {exc}') from exc
+
+
+def _by_field(values: MultiDictProxy[Any], schema: Schema) -> dict[str, Any]:
+    """Turn repeated *values* into lists where *schema* has a list, and refuse them elsewhere."""
+    by_key: Mapping[str, Any] = {field.data_key or name: field for name, field in schema.load_fields.items()}
+    data: dict[str, Any] = {}
+    repeated: dict[str, list[str]] = {}
+    for name in dict.fromkeys(values):
+        given = values.getall(name)
+        if isinstance(by_key.get(name), (fields.List, fields.Tuple)):
+            data[name] = given
+        else:
+            data[name] = given[0]
+            if len(given) > 1:
+                repeated[name] = [f'Given {len(given)} times; give it once.']
+    if repeated:
+        raise api.SchemaError('some values are given more than once', details=repeated)
+    return data

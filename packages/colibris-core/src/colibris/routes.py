@@ -1,0 +1,102 @@
+"""The routes of a project: what ``routes.py`` lists, put into aiohttp's router."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from colibris.conf import ImproperlyConfigured
+from colibris.endpoints import Endpoint, Handler, compile_handler, docs_of
+from colibris.views import View, add_view
+
+
+def add_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str) -> None:
+    """Add *routes*: pairs of a path and a view or handler, or aiohttp's route definitions.
+
+    Raises ImproperlyConfigured naming the route by its place in *where*.
+    """
+    for index, route in enumerate(_listed(routes, where)):
+        try:
+            _add_route(router, route)
+        except (ValueError, TypeError, RuntimeError) as exc:
+            raise ImproperlyConfigured(f'{where}[{index}] ({_show(route)}): {exc}', setting=where) from exc
+
+
+def add_static_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str, base: Path) -> None:
+    """Add *routes*: pairs of a directory (relative to *base*) and the prefix under which its files are served."""
+    for index, route in enumerate(_listed(routes, where)):
+        try:
+            directory, prefix = route
+            router.add_static(prefix, base / directory)
+        except (ValueError, TypeError, OSError) as exc:
+            raise ImproperlyConfigured(
+                f'{where}[{index}] must be a directory and a prefix, such as ("static", "/static"): {exc}',
+                setting=where,
+            ) from exc
+
+
+def _listed(routes: Any, where: str) -> list[Any]:
+    if isinstance(routes, (str, bytes)) or not isinstance(routes, Iterable):
+        raise ImproperlyConfigured(f'{where} must be a list, not {type(routes).__name__}', setting=where)
+    return list(routes)
+
+
+def _add_route(router: web.UrlDispatcher, route: Any) -> None:
+    if isinstance(route, web.RouteDef):
+        _add_definition(router, route)
+    elif isinstance(route, web.AbstractRouteDef):
+        route.register(router)
+    elif isinstance(route, tuple) and len(route) == 2 and isinstance(route[0], str):
+        _add_pair(router, *route)
+    else:
+        raise TypeError('a route is (path, view or handler) or one of aiohttp.web.get(), post() and so on')
+
+
+def _add_pair(router: web.UrlDispatcher, path: str, target: Any) -> None:
+    if isinstance(target, type) and issubclass(target, View):
+        if not target.http_methods():
+            raise TypeError(f'{target.__qualname__} answers no HTTP method; define get, post, put, patch or delete')
+        add_view(router, path, target)
+    elif isinstance(target, type) and issubclass(target, web.View):
+        router.add_view(path, target)
+    else:
+        handler = _function_handler('GET', path, target)
+        router.add_route('GET', path, handler)
+        router.add_route('HEAD', path, handler)
+
+
+def _add_definition(router: web.UrlDispatcher, route: web.RouteDef) -> None:
+    handler: Any = route.handler
+    if isinstance(handler, type) and issubclass(handler, View):
+        add_view(router, route.path, handler, None if route.method == '*' else (route.method,))
+        return
+    if not isinstance(handler, type):
+        handler = _function_handler(route.method, route.path, handler)
+    web.RouteDef(route.method, route.path, handler, route.kwargs).register(router)
+
+
+def _function_handler(method: str, path: str, function: Any) -> Handler:
+    if not callable(function):
+        raise TypeError(f'{function!r} is neither a view class nor a function')
+    endpoint = Endpoint(
+        method=method,
+        path=path,
+        function=function,
+        authentication_required=getattr(function, 'authentication_required', False),
+        permissions=getattr(function, 'permissions', ()),
+        docs=docs_of(function),
+    )
+    return compile_handler(endpoint, function, is_async=_is_async(function))
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    call = getattr(function, '__call__', None)  # noqa: B004  # objects with an async __call__
+    return inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(call)
+
+
+def _show(route: Any) -> str:
+    path = route[0] if isinstance(route, tuple) and route else getattr(route, 'path', None)
+    return repr(path if path is not None else route)

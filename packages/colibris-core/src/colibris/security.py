@@ -1,0 +1,76 @@
+"""The protocol by which authentication and authorization stand on the one way to a view.
+
+Core calls it for each request; colibris-auth fills it in. Without it, a view that asks for an account or a permission
+is an error at start-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiohttp import web
+from colibris.conf import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from colibris.endpoints import Endpoint
+
+
+class DummyAccount:
+    """The account of each request while AUTHENTICATION is not set: nobody."""
+
+    def __repr__(self) -> str:
+        return '<DummyAccount>'
+
+
+#: Where the account of a request is found: ``request[ACCOUNT]``.
+ACCOUNT = web.RequestKey('account', object)
+
+
+class Guard(Protocol):
+    """Decides who makes a request, and whether that account may do what the endpoint does."""
+
+    def check(self, endpoints: Sequence[Endpoint]) -> None:
+        """Raise ImproperlyConfigured if an endpoint asks for what this guard cannot give; called at start-up."""
+
+    async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
+        """Return the account of *request*. Raises Unauthenticated or Forbidden."""
+
+    def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the OpenAPI security schemes by which a client may authenticate."""
+
+
+class NoGuard:
+    """The guard while AUTHENTICATION and AUTHORIZATION are not set: it guards nothing, and says so at start-up."""
+
+    _account = DummyAccount()
+
+    def check(self, endpoints: Sequence[Endpoint]) -> None:
+        for endpoint in endpoints:
+            if endpoint.protected:
+                raise ImproperlyConfigured(
+                    f'{endpoint.method} {endpoint.path} ({endpoint.name}) requires '
+                    f'{"a permission" if endpoint.permissions else "authentication"}, but AUTHENTICATION is not set: '
+                    'install colibris-auth and set AUTHENTICATION in settings.py',
+                    setting='AUTHENTICATION',
+                )
+
+    async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
+        return self._account
+
+    def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
+        return {}
+
+
+_guard: Guard | None = None
+
+
+def install(guard: Guard | None) -> None:
+    """Make *guard* the guard of this process; None takes it away. Called by the subsystem that authenticates."""
+    global _guard
+    _guard = guard
+
+
+def current_guard() -> Guard:
+    """Return the guard of this process."""
+    return _guard or NoGuard()

@@ -1,0 +1,208 @@
+"""Views: classes that answer requests, one method for each HTTP method."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aiohttp import web
+from aiohttp.abc import AbstractView
+from colibris import api
+from colibris._lazy import hand_on
+from colibris.endpoints import Description, Endpoint, Handler, compile_handler, docs_of, endpoint_of
+from colibris.requests import load_body, load_query
+from marshmallow import Schema
+
+if TYPE_CHECKING:
+    from colibris.persist.views import (
+        CreateMixin,
+        DestroyMixin,
+        ListCreateModelView,
+        ListMixin,
+        ModelView,
+        RetrieveMixin,
+        RetrieveUpdateDestroyModelView,
+        UpdateMixin,
+    )
+
+__all__ = [
+    'APIView',
+    'CreateMixin',
+    'DestroyMixin',
+    'ListCreateModelView',
+    'ListMixin',
+    'ModelView',
+    'RetrieveMixin',
+    'RetrieveUpdateDestroyModelView',
+    'UpdateMixin',
+    'View',
+]
+
+METHODS = ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
+BODY_METHODS = frozenset({'POST', 'PUT', 'PATCH'})
+
+
+class View(AbstractView):
+    """Answers requests by its methods ``get``, ``post``, ``put``, ``patch``, ``delete``, ``head`` and ``options``.
+
+    A method, sync or async, returns a response, or data that becomes JSON. ``self.request`` is the request.
+    What the class says of itself is read once, at start-up.
+    """
+
+    authentication_required: ClassVar[bool] = False
+    permissions: ClassVar[Any] = ()
+    #: For the documentation of the API; what is not given is taken from docstrings and paths.
+    summary: ClassVar[str | None] = None
+    description: ClassVar[str | None] = None
+    tags: ClassVar[Sequence[str] | None] = None
+    responses: ClassVar[Mapping[int, Any]] = {}
+    hidden: ClassVar[bool] = False
+
+    #: Tells the router's entry for a bare view class apart from a compiled handler; see `endpoint_of`.
+    endpoint: ClassVar[None] = None
+    _compiled: ClassVar[dict[str, Handler]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._compiled = {}
+
+    @classmethod
+    def http_methods(cls) -> tuple[str, ...]:
+        """Return the HTTP methods that the class answers."""
+        return tuple(method for method in METHODS if callable(getattr(cls, method.lower(), None)))
+
+    @classmethod
+    def get_body_schema(cls, method: str) -> Schema | None:
+        """Return the schema of the body of a *method* request, if it is to be checked. Called at start-up."""
+        return None
+
+    @classmethod
+    def get_query_schema(cls, method: str) -> Schema | None:
+        """Return the schema of the query parameters of a *method* request. Called at start-up."""
+        return None
+
+    @classmethod
+    def get_response_schema(cls, method: str) -> Schema | None:
+        """Return the schema of a good answer to a *method* request. Called at start-up."""
+        return None
+
+    @classmethod
+    def describe(cls, method: str) -> Description:
+        """Return what else there is to know of *method* before a request comes. Called at start-up."""
+        return Description()
+
+    @classmethod
+    def compile(cls, method: str, path: str) -> Handler:
+        """Make the handler that serves *method* requests to *path*. Called at start-up."""
+        function = getattr(cls, method.lower())
+
+        def call(request: web.Request) -> Any:
+            return function(cls(request))
+
+        endpoint = cls._endpoint(method, path, function)
+        return compile_handler(endpoint, call, is_async=inspect.iscoroutinefunction(function))
+
+    @classmethod
+    def endpoint_for(cls, method: str, path: str = '') -> Endpoint:
+        """Return the endpoint for *method* of a class that was put into aiohttp's router by itself."""
+        return cls._handler(method, path).endpoint  # type: ignore[attr-defined, no-any-return]
+
+    @classmethod
+    def _handler(cls, method: str, path: str = '') -> Handler:
+        handler = cls._compiled.get(method)
+        if handler is None:
+            lookup = 'GET' if method == 'HEAD' and not hasattr(cls, 'head') else method
+            if lookup not in cls.http_methods():
+                raise api.MethodNotAllowed(headers={'Allow': ', '.join(cls.http_methods())})
+            handler = cls._compiled[method] = cls.compile(lookup, path)
+        return handler
+
+    def __await__(self) -> Generator[Any, None, web.StreamResponse]:
+        return self._handler(self.request.method)(self.request).__await__()
+
+    @classmethod
+    def _endpoint(cls, method: str, path: str, function: Callable[..., Any]) -> Endpoint:
+        description = cls.describe(method)
+        return Endpoint(
+            method=method,
+            path=path,
+            function=function,
+            view=cls,
+            body_schema=cls.get_body_schema(method),
+            query_schema=cls.get_query_schema(method),
+            response_schema=cls.get_response_schema(method),
+            is_list=description.is_list,
+            status=description.status,
+            authentication_required=getattr(function, 'authentication_required', cls.authentication_required),
+            permissions=getattr(function, 'permissions', cls.permissions),
+            errors=description.errors,
+            docs=docs_of(function, cls),
+        )
+
+
+class APIView(View):
+    """A view that declares, by marshmallow schemas, which bodies and query parameters it takes and what it gives.
+
+    The body is checked for POST, PUT and PATCH, the query for every method (for others than GET only where one is
+    given). Unless it says otherwise, a view answers with the schema of its bodies.
+    """
+
+    body_schema_class: ClassVar[type[Schema] | None] = None
+    query_schema_class: ClassVar[type[Schema] | None] = None
+    response_schema_class: ClassVar[type[Schema] | None] = None
+
+    @classmethod
+    def get_body_schema(cls, method: str) -> Schema | None:
+        if method not in BODY_METHODS or cls.body_schema_class is None:
+            return None
+        return cls.body_schema_class()
+
+    @classmethod
+    def get_query_schema(cls, method: str) -> Schema | None:
+        return None if cls.query_schema_class is None else cls.query_schema_class()
+
+    @classmethod
+    def get_response_schema(cls, method: str) -> Schema | None:
+        schema_class = cls.response_schema_class or cls.body_schema_class
+        return None if schema_class is None else schema_class()
+
+    async def get_validated_body(self) -> Any:
+        """Return the body as the body schema loads it. Raises SchemaError and the other errors of bodies."""
+        schema = self._endpoint_of_request().body_schema
+        if schema is None:
+            raise self._undeclared('body_schema_class')
+        return await load_body(self.request, schema)
+
+    async def get_validated_query(self) -> Any:
+        """Return the query parameters as the query schema loads them. Raises SchemaError."""
+        schema = self._endpoint_of_request().query_schema
+        if schema is None:
+            raise self._undeclared('query_schema_class')
+        return load_query(self.request, schema)
+
+    def _endpoint_of_request(self) -> Endpoint:
+        return endpoint_of(self.request) or self.endpoint_for(self.request.method)
+
+    def _undeclared(self, attribute: str) -> TypeError:
+        return TypeError(
+            f'{type(self).__qualname__} has no schema to check a {self.request.method} request with: '
+            f'set {attribute} on the class'
+        )
+
+
+def add_view(router: web.UrlDispatcher, path: str, view: type[View], methods: Iterable[str] | None = None) -> None:
+    """Add a route for each of the view's *methods*, compiled; a view with ``get`` answers HEAD too."""
+    chosen = tuple(methods or view.http_methods())
+    for method in chosen:
+        handler = view.compile(method, path)
+        router.add_route(method, path, handler)
+        if method == 'GET' and 'HEAD' not in chosen:
+            router.add_route('HEAD', path, handler)
+
+
+__getattr__ = hand_on(
+    __name__,
+    {name: 'colibris.persist.views' for name in __all__ if name not in ('View', 'APIView')},
+    'colibris-persist',
+)
