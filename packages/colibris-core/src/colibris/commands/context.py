@@ -1,0 +1,171 @@
+"""What a command runs in: the project, its settings, its logging."""
+
+import asyncio
+import functools
+import inspect
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ParamSpec, cast
+
+import click
+
+P = ParamSpec('P')
+
+NO_PROJECT = (
+    'no project here: neither this folder nor one above it has a pyproject.toml with [tool.colibris] package = "…" '
+    '(make one with `colibris startproject NAME`)'
+)
+
+
+class CommandError(click.ClickException):
+    """Raised when a command cannot do its work; shown as one line, the exit code is 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project: its package, and the folder that holds the package."""
+
+    package: str
+    root: Path
+
+
+def find_project(folder: Path | None = None) -> Project | None:
+    """Find the project of *folder* (the current one) by the ``[tool.colibris]`` of a pyproject.toml in it or above."""
+    start = (folder or Path.cwd()).resolve()
+    for root in (start, *start.parents):
+        file = root / 'pyproject.toml'
+        if file.is_file() and (package := _package_named_in(file)):
+            return Project(package, root)
+    return None
+
+
+def project_of(package: str) -> Project:
+    """Return the project whose *package* can be imported, or raise `CommandError`."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise CommandError(f'the project package {package!r} cannot be imported from {", ".join(sys.path[:1])}')
+    return Project(package, Path(spec.submodule_search_locations[0]).resolve().parent)
+
+
+class Place:
+    """Where the program was started. Its project is looked for when somebody asks."""
+
+    def __init__(self, package: str | None = None) -> None:
+        self._package = package
+
+    @functools.cached_property
+    def project(self) -> Project | None:
+        """The project that was named by its manage.py, or the one of the current folder."""
+        return find_project() if self._package is None else project_of(self._package)
+
+
+def current_project() -> Project:
+    """Return the project that the running command belongs to, or raise `CommandError` if there is none."""
+    context = click.get_current_context(silent=True)
+    place = (context.find_object(Place) if context else None) or Place()
+    if place.project is None:
+        raise CommandError(NO_PROJECT)
+    return place.project
+
+
+def load_project() -> Project:
+    """Set up the settings and the logging of the project that the running command belongs to."""
+    from colibris import conf
+
+    project = current_project()
+    make_importable(project)
+    conf.setup(project.package)
+    return project
+
+
+def make_importable(project: Project) -> None:
+    """Put the root of *project* on ``sys.path`` unless its package is found without it."""
+    if str(project.root) not in sys.path:
+        sys.path.insert(0, str(project.root))
+
+
+def project_command(function: Callable[P, object]) -> Callable[P, object]:
+    """Make *function*, the callback of a click command, run in the project: with its settings and its logging.
+
+    An ``async def`` is run in an event loop. Errors need no handling: the program prints each as one line.
+
+    Example::
+
+        @click.command()
+        @click.argument('name')
+        @project_command
+        async def greet(name: str) -> None:
+            \"\"\"Greet somebody.\"\"\"
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> object:
+        load_project()
+        result = function(*args, **kwargs)
+        if inspect.iscoroutine(result):
+            return run_async(cast('Coroutine[Any, Any, object]', result))
+        return result
+
+    return run
+
+
+def speaks_for_itself(error: BaseException) -> bool:
+    """Tell whether *error* was made to be read by people: one of ours that has no other cause, or the system's."""
+    ours = type(error).__module__.partition('.')[0] == 'colibris'
+    return isinstance(error, click.ClickException | OSError) or (ours and error.__cause__ is None)
+
+
+def describe(error: BaseException, project: Project | None = None) -> str:
+    """Say in one line what went wrong and, where the message does not tell, in which line of the project."""
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if type(error).__module__.partition('.')[0] == 'colibris':
+        return str(error) or type(error).__name__
+    text = f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
+    place = None if isinstance(error, SyntaxError) else _line_of(error, project)
+    return f'{place}: {text}' if place else text
+
+
+def _line_of(error: BaseException, project: Project | None) -> str | None:
+    """Return the innermost line of the project that *error* went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if project is None:
+        return None
+    package = project.root / project.package
+    inside = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    if not inside:
+        return None
+    return f'{Path(inside[-1].filename).relative_to(project.root)}, line {inside[-1].lineno}'
+
+
+def run_async(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run *main* in a new event loop: uvloop's if it is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if find_spec('uvloop') is None:
+        return None
+    import uvloop
+
+    return cast('Callable[[], asyncio.AbstractEventLoop]', uvloop.new_event_loop)
+
+
+def _package_named_in(file: Path) -> str | None:
+    try:
+        tool = tomllib.loads(file.read_text(encoding='utf-8')).get('tool', {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise CommandError(f'{file}: {exc}') from exc
+    table = tool.get('colibris')
+    if table is None:
+        return None
+    package = table.get('package')
+    if not isinstance(package, str) or not package.isidentifier():
+        raise CommandError(f'{file}: [tool.colibris] package must be the name of the project package, not {package!r}')
+    return package
