@@ -1,7 +1,7 @@
 """The plug-in for pytest: at work in the projects of Colibris, silent everywhere else.
 
-A project is recognised by ``[tool.colibris] package = "..."`` in its ``pyproject.toml``. This module is imported by every
-run of pytest in the environment, so it imports nothing that such a run would not have anyway.
+A project is recognised by ``[tool.colibris] package = "..."`` in its ``pyproject.toml``. Every run of pytest in the
+environment imports this module, so it imports nothing that such a run would not have anyway.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in _LOOP_SCOPES:
         if (scope := config.getini(name)) != 'session':
             raise pytest.UsageError(
-                f'{config.inipath}: {name} is {scope!r}, but the connections of a Colibris project stay open from test to '
-                f"test and need one event loop: remove the entry, or set it to 'session'"
+                f'{config.inipath}: {name} is {scope!r}, but the connections of a Colibris project stay open from test '
+                f"to test and need one event loop: remove the entry, or set it to 'session'"
             )
 
 
@@ -107,7 +107,7 @@ def _need_asyncio(plugins: pytest.PytestPluginManager) -> None:
             continue
         try:
             plugins.import_plugin(module)
-        except pytest.UsageError as exc:
+        except (pytest.UsageError, ImportError) as exc:
             raise pytest.UsageError(
                 f"the tests of a Colibris project need {module.partition('.')[0]}: pip install 'colibris-core[test]'"
             ) from exc
