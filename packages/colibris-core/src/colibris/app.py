@@ -81,6 +81,7 @@ def _add_routes(app: web.Application) -> None:
     check, live = health.handlers(_hook('get_health'))
     own = [('/health', check), ('/health/live', live)]
     routes.add_routes(app.router, [route for route in own if route[0] not in taken], 'health')
+    routes.check_unique(app.router)
 
 
 def _middlewares() -> list[Any]:

@@ -151,7 +151,8 @@ def _endpoints(app: web.Application) -> Iterator[Endpoint]:
             if route.method == known.method:  # HEAD comes with GET
                 yield known
         elif hasattr(handler, 'endpoint_for'):
-            for method in handler.http_methods() if route.method == '*' else (route.method,):
-                yield handler.endpoint_for(method, path)
+            known_methods = handler.http_methods()
+            for method in known_methods if route.method == '*' else {route.method}.intersection(known_methods):
+                yield handler.compile(method, path).endpoint
         elif route.method != 'HEAD' and not isinstance(route.resource, web.StaticResource):
             yield Endpoint(method=route.method, path=path, function=handler)

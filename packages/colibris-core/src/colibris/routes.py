@@ -25,6 +25,21 @@ def add_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str) -> 
             raise ImproperlyConfigured(f'{where}[{index}] ({_show(route)}): {exc}', setting=where) from exc
 
 
+def check_unique(router: web.UrlDispatcher) -> None:
+    """Raise ImproperlyConfigured if two routes answer the same method at the same path: one would never be reached."""
+    seen: set[tuple[str, str]] = set()
+    for route in router.routes():
+        if route.resource is None:
+            continue
+        info = route.resource.get_info()
+        pattern = info['pattern'].pattern if 'pattern' in info else route.resource.canonical
+        if (route.method, pattern) in seen:
+            raise ImproperlyConfigured(
+                f'{route.method} {route.resource.canonical} is routed twice; remove one of the routes', setting='ROUTES'
+            )
+        seen.add((route.method, pattern))
+
+
 def add_static_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str, base: Path) -> None:
     """Add *routes*: pairs of a directory (relative to *base*) and the prefix under which its files are served."""
     for index, route in enumerate(_listed(routes, where)):

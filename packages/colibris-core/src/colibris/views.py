@@ -104,22 +104,26 @@ class View(AbstractView):
         return compile_handler(endpoint, call, is_async=inspect.iscoroutinefunction(function))
 
     @classmethod
-    def endpoint_for(cls, method: str, path: str = '') -> Endpoint:
+    def endpoint_for(cls, method: str) -> Endpoint | None:
         """Return the endpoint for *method* of a class that was put into aiohttp's router by itself."""
-        return cls._handler(method, path).endpoint  # type: ignore[attr-defined, no-any-return]
+        handler = cls._handler(method)
+        return None if handler is None else handler.endpoint  # type: ignore[attr-defined, no-any-return]
 
     @classmethod
-    def _handler(cls, method: str, path: str = '') -> Handler:
+    def _handler(cls, method: str) -> Handler | None:
         handler = cls._compiled.get(method)
         if handler is None:
-            lookup = 'GET' if method == 'HEAD' and not hasattr(cls, 'head') else method
-            if lookup not in cls.http_methods():
-                raise api.MethodNotAllowed(headers={'Allow': ', '.join(cls.http_methods())})
-            handler = cls._compiled[method] = cls.compile(lookup, path)
+            known = cls.http_methods()
+            lookup = 'GET' if method == 'HEAD' and method not in known else method
+            if lookup in known:
+                handler = cls._compiled[method] = cls.compile(lookup, '')
         return handler
 
     def __await__(self) -> Generator[Any, None, web.StreamResponse]:
-        return self._handler(self.request.method)(self.request).__await__()
+        handler = self._handler(self.request.method)
+        if handler is None:
+            raise api.MethodNotAllowed(headers={'Allow': ', '.join(self.http_methods())})
+        return handler(self.request).__await__()
 
     @classmethod
     def _endpoint(cls, method: str, path: str, function: Callable[..., Any]) -> Endpoint:
@@ -169,20 +173,19 @@ class APIView(View):
 
     async def get_validated_body(self) -> Any:
         """Return the body as the body schema loads it. Raises SchemaError and the other errors of bodies."""
-        schema = self._endpoint_of_request().body_schema
+        endpoint = endpoint_of(self.request)
+        schema = endpoint and endpoint.body_schema
         if schema is None:
             raise self._undeclared('body_schema_class')
         return await load_body(self.request, schema)
 
     async def get_validated_query(self) -> Any:
         """Return the query parameters as the query schema loads them. Raises SchemaError."""
-        schema = self._endpoint_of_request().query_schema
+        endpoint = endpoint_of(self.request)
+        schema = endpoint and endpoint.query_schema
         if schema is None:
             raise self._undeclared('query_schema_class')
         return load_query(self.request, schema)
-
-    def _endpoint_of_request(self) -> Endpoint:
-        return endpoint_of(self.request) or self.endpoint_for(self.request.method)
 
     def _undeclared(self, attribute: str) -> TypeError:
         return TypeError(

@@ -1,0 +1,304 @@
+"""The application: routes, life cycle, health, and what is refused at start-up."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from aiohttp import FormData
+from colibris.app import HealthException, create_app
+from colibris.conf import ImproperlyConfigured
+
+ITEMS = """
+    from aiohttp import web
+    from colibris.schemas import Schema, fields
+    from colibris.views import APIView
+
+    class ItemSchema(Schema):
+        name = fields.String(required=True)
+        price = fields.Decimal(as_string=True)
+
+    class QuerySchema(Schema):
+        size = fields.Integer(required=True)
+        tag = fields.List(fields.String())
+
+    class ItemsView(APIView):
+        body_schema_class = ItemSchema
+        query_schema_class = QuerySchema
+
+        async def get(self):
+            args = await self.get_validated_query()
+            return web.json_response(args)
+
+        async def post(self):
+            return await self.get_validated_body()
+"""
+ROUTES = """
+    from shop.views import ItemsView
+    ROUTES = [('/items', ItemsView)]
+"""
+
+
+@pytest.fixture
+async def client(project, aiohttp_client):
+    project(views=ITEMS, routes=ROUTES)
+    return await aiohttp_client(create_app())
+
+
+async def test_a_view_finds_its_checked_query(client):
+    resp = await client.get('/items', params=[('size', '3'), ('tag', 'a'), ('tag', 'b')])
+    assert (resp.status, await resp.json()) == (200, {'size': 3, 'tag': ['a', 'b']})
+
+
+async def test_a_view_finds_its_checked_body_and_data_becomes_json(client):
+    resp = await client.post('/items', json={'name': 'x', 'price': '1.50'})
+    assert (resp.status, await resp.json()) == (200, {'name': 'x', 'price': '1.50'})
+
+
+@pytest.mark.parametrize('multipart', [False, True])
+async def test_a_form_is_a_body_too(client, multipart):
+    form = FormData({'name': 'x', 'price': '2'}, default_to_multipart=multipart)
+    resp = await client.post('/items', data=form)
+    assert (resp.status, await resp.json()) == (200, {'name': 'x', 'price': '2'})
+
+
+async def test_an_unknown_query_parameter_is_named(client):
+    resp = await client.get('/items?size=1&colour=red')
+    body = await resp.json()
+    assert (resp.status, body['code'], body['details']) == (400, 'schema_error', {'colour': ['Unknown field.']})
+
+
+async def test_a_query_parameter_given_twice_is_refused(client):
+    resp = await client.get('/items?size=1&size=2')
+    assert (resp.status, (await resp.json())['details']) == (400, {'size': ['Given 2 times; give it once.']})
+
+
+@pytest.mark.parametrize(
+    ('body', 'content_type', 'status', 'code'),
+    [
+        (b'{"name": ', 'application/json', 400, 'parse_error'),
+        (b'{"name": NaN}', 'application/json', 400, 'parse_error'),
+        (b'"\xff"', 'application/json', 400, 'parse_error'),
+        (b'[' * 100_000, 'application/json', 400, 'parse_error'),
+        (b'1' * 5_000, 'application/json', 400, 'parse_error'),
+        (b'', 'application/json', 400, 'parse_error'),
+        (b'[]', 'application/json', 400, 'schema_error'),
+        (b'{}', 'application/json', 400, 'schema_error'),
+        (b'{"name": "x", "color": 1}', 'application/json', 400, 'schema_error'),
+        (b'name: x', 'application/yaml', 415, 'unsupported_media_type'),
+        (b'{"name": "x"}', 'application/json; charset=utf-16', 415, 'unsupported_media_type'),
+        (b'--', 'multipart/form-data', 400, 'parse_error'),
+        (b'nonsense', 'multipart/form-data; boundary=x', 400, 'parse_error'),
+        (b'{"name": "' + b'x' * 11_000_000 + b'"}', 'application/json', 413, 'payload_too_large'),
+    ],
+)
+async def test_bad_bodies_get_an_error_that_tells_them_apart(client, body, content_type, status, code):
+    resp = await client.post('/items', data=body, headers={'Content-Type': content_type})
+    answer = await resp.json()
+    assert (resp.status, answer['code']) == (status, code)
+    assert set(answer) == {'code', 'message', 'details'}
+
+
+async def test_unknown_addresses_and_methods_get_the_envelope(client):
+    missing = await client.get('/nothing')
+    assert (missing.status, (await missing.json())['code']) == (404, 'not_found')
+    wrong = await client.delete('/items')
+    assert (wrong.status, (await wrong.json())['code']) == (405, 'method_not_allowed')
+    assert set(wrong.headers['Allow'].split(',')) == {'GET', 'HEAD', 'POST'}
+
+
+async def test_head_is_answered_like_get_without_a_body(client):
+    resp = await client.head('/items?size=1')
+    assert (resp.status, await resp.read()) == (200, b'')
+
+
+async def test_a_fault_is_a_500_without_details(project, aiohttp_client):
+    project(
+        routes="""
+        def broken(request):
+            raise RuntimeError('the secret')
+        ROUTES = [('/broken', broken)]
+    """
+    )
+    client = await aiohttp_client(create_app())
+    resp = await client.get('/broken')
+    assert (resp.status, await resp.json()) == (
+        500,
+        {'code': 'server_error', 'message': 'the server failed to answer this request', 'details': None},
+    )
+
+
+async def test_debug_shows_the_fault(project, aiohttp_client):
+    project(
+        settings='DEBUG = True',
+        routes="""
+        def broken(request):
+            raise RuntimeError('the reason')
+        ROUTES = [('/broken', broken)]
+    """,
+    )
+    client = await aiohttp_client(create_app())
+    resp = await client.get('/broken')
+    assert (await resp.json())['details']['error'] == 'the reason'
+
+
+async def test_all_kinds_of_routes_work(project, aiohttp_client):
+    project(
+        routes="""
+        from aiohttp import web
+        from colibris.views import View
+
+        def plain(request):
+            return {'kind': 'sync'}
+
+        async def coroutine(request):
+            return web.json_response({'kind': 'async'})
+
+        class Both(View):
+            def get(self):
+                return {'kind': 'view', 'path': self.request.path}
+
+            async def put(self):
+                return {'kind': 'put'}
+
+        ROUTES = [
+            ('/plain', plain),
+            ('/coroutine', coroutine),
+            web.post('/posted', plain),
+            web.view('/viewed', Both),
+            web.get('/got', Both),
+            ('/both', Both),
+        ]
+        STATIC_ROUTES = [('static', '/static')]
+    """,
+        app="""
+        from shop.routes import Both
+
+        def init(app):
+            app.router.add_view('/raw', Both)
+    """,
+    )
+    Path('shop/static').mkdir()
+    Path('shop/static/a.txt').write_text('static')
+    client = await aiohttp_client(create_app())
+    for method, path, kind in [
+        ('get', '/plain', 'sync'),
+        ('get', '/coroutine', 'async'),
+        ('post', '/posted', 'sync'),
+        ('put', '/viewed', 'put'),
+        ('get', '/got', 'view'),
+        ('put', '/both', 'put'),
+        ('get', '/raw', 'view'),
+        ('put', '/raw', 'put'),
+    ]:
+        resp = await client.request(method, path)
+        assert (resp.status, (await resp.json())['kind']) == (200, kind), path
+    assert (await client.put('/got')).status == 405
+    assert (await client.delete('/raw')).status == 405
+    assert await (await client.get('/static/a.txt')).text() == 'static'
+
+
+async def test_a_view_that_asks_for_an_account_is_an_error_at_start_up(project, aiohttp_client):
+    project(
+        routes="""
+        from colibris.views import View
+
+        class Secret(View):
+            authentication_required = True
+
+            async def get(self):
+                return {}
+
+        ROUTES = [('/secret', Secret)]
+    """
+    )
+    with pytest.raises(ImproperlyConfigured, match=r'GET /secret .*Secret.* requires authentication.*AUTHENTICATION'):
+        await aiohttp_client(create_app())
+
+
+async def test_a_permission_on_one_method_is_enough_to_refuse_the_start(project, aiohttp_client):
+    project(
+        routes="""
+        from colibris.views import View
+
+        class Secret(View):
+            async def get(self):
+                return {}
+            get.permissions = ('read',)
+
+        ROUTES = [('/secret', Secret)]
+    """
+    )
+    with pytest.raises(ImproperlyConfigured, match='requires a permission'):
+        await aiohttp_client(create_app())
+
+
+@pytest.mark.parametrize('keyword', ['', 'async '])
+async def test_get_health_is_asked(project, aiohttp_client, keyword):
+    project(
+        app=f"""
+        from colibris import app
+        sick = False
+
+        {keyword}def get_health():
+            if sick:
+                raise app.HealthException('no more')
+            return 'healthy'
+    """
+    )
+    client = await aiohttp_client(create_app())
+    resp = await client.get('/health')
+    assert (resp.status, await resp.json()) == (200, 'healthy')
+    import_module('shop.app').sick = True
+    resp = await client.get('/health')
+    assert (resp.status, (await resp.json())['code'], (await resp.json())['message']) == (500, 'unhealthy', 'no more')
+    live = await client.get('/health/live')
+    assert live.status == 200
+
+
+async def test_an_unhealthy_service_does_not_start(project, aiohttp_client):
+    project(
+        app="""
+        from colibris import app
+
+        def get_health():
+            raise app.HealthException('not today')
+    """
+    )
+    with pytest.raises(HealthException, match='not today'):
+        await aiohttp_client(create_app())
+
+
+@pytest.mark.parametrize('keyword', ['', 'async '])
+async def test_init_gets_the_app_and_may_add_routes(project, aiohttp_client, keyword):
+    project(
+        app=f"""
+        from aiohttp import web
+
+        async def extra(request):
+            return web.Response(text='extra')
+
+        {keyword}def init(app):
+            app.router.add_get('/extra', extra)
+    """
+    )
+    client = await aiohttp_client(create_app())
+    assert await (await client.get('/extra')).text() == 'extra'
+
+
+def test_a_wrong_route_is_named_by_its_place(project):
+    project(routes="ROUTES = [('/a', 42)]")
+    with pytest.raises(ImproperlyConfigured, match=r"shop\.routes\.ROUTES\[0\] \('/a'\): 42 is neither"):
+        create_app()
+
+
+def test_two_routes_for_the_same_request_are_refused(project):
+    project(
+        routes="""
+        def handler(request):
+            return {}
+
+        ROUTES = [('/a', handler), ('/b', handler), ('/a', handler)]
+    """
+    )
+    with pytest.raises(ImproperlyConfigured, match='GET /a is routed twice'):
+        create_app()
