@@ -1,6 +1,6 @@
 """The fields of schemas: marshmallow's, and one for uploaded files."""
 
-from collections.abc import Mapping, Sequence
+from collections import abc
 from typing import Any, ClassVar
 
 from aiohttp.web import FileField
@@ -24,14 +24,16 @@ class File(_fields.Field[FileField]):
     }
 
     def __init__(
-        self, *, max_size: int | None = None, content_types: Sequence[str] | None = None, **kwargs: Any
+        self, *, max_size: int | None = None, content_types: abc.Sequence[str] | None = None, **kwargs: Any
     ) -> None:
         kwargs.setdefault('load_only', True)
         super().__init__(**kwargs)
         self.max_size = max_size
         self.content_types = tuple(content_types or ())
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> FileField:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: abc.Mapping[str, Any] | None, **kwargs: Any
+    ) -> FileField:
         if not isinstance(value, FileField):
             raise self.make_error('invalid')
         if self.content_types and value.content_type not in self.content_types:
