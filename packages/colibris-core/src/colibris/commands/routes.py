@@ -1,0 +1,80 @@
+"""``routes``: what the project answers."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+from colibris.commands.context import project_command
+
+if TYPE_CHECKING:
+    from colibris.endpoints import Endpoint
+    from marshmallow import Schema
+
+HEADINGS = ('METHOD', 'PATH', 'VIEW', 'BODY', 'QUERY', 'RESPONSE', 'NEEDS')
+
+
+@click.command()
+@click.option('--json', 'as_json', is_flag=True, help='Write JSON for programs to read.')
+@project_command
+def routes(as_json: bool) -> None:
+    """List method, path, view, schemas and needed permissions of all routes.
+
+    Routes that the project's init() adds while the service starts are not among them.
+    """
+    from colibris.app import create_app
+    from colibris.endpoints import endpoints
+
+    found = [describe(endpoint) for endpoint in endpoints(create_app())]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        _print_table([HEADINGS, *(_row(route) for route in found)])
+
+
+def describe(endpoint: Endpoint) -> dict[str, Any]:
+    """Return what is known of *endpoint*, as JSON takes it."""
+    response = _schema_name(endpoint.response_schema)
+    return {
+        'method': endpoint.method,
+        'path': endpoint.path,
+        'view': endpoint.name,
+        'body': _schema_name(endpoint.body_schema),
+        'query': _schema_name(endpoint.query_schema),
+        'response': f'list of {response}' if response and endpoint.is_list else response,
+        'authentication_required': endpoint.protected,
+        'permissions': _permissions(endpoint.permissions),
+    }
+
+
+def _schema_name(schema: Schema | None) -> str | None:
+    return None if schema is None else type(schema).__name__
+
+
+def _permissions(permissions: Any) -> list[str]:
+    if not permissions:
+        return []
+    if isinstance(permissions, str) or not isinstance(permissions, list | tuple | set | frozenset):
+        return [_permission(permissions)]
+    names = [_permission(permission) for permission in permissions]
+    return sorted(names) if isinstance(permissions, set | frozenset) else names
+
+
+def _permission(permission: Any) -> str:
+    if isinstance(permission, str):
+        return permission
+    return permission.__name__ if inspect.isroutine(permission) or isinstance(permission, type) else str(permission)
+
+
+def _row(route: dict[str, Any]) -> tuple[str, ...]:
+    needs = ', '.join(route['permissions']) or ('an account' if route['authentication_required'] else '-')
+    texts = (route[name] or '-' for name in ('method', 'path', 'view', 'body', 'query', 'response'))
+    return (*texts, needs)
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo('  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

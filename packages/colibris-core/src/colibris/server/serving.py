@@ -1,0 +1,159 @@
+"""The life of one serving process: start up, listen, and on a signal finish what is in flight."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.log import access_logger
+from colibris.server.protocol import Runner
+from colibris.server.sockets import BACKLOG, accept_queued, listen, refuse_newcomers
+
+logger = logging.getLogger('colibris.server')
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """How a server ends, in seconds."""
+
+    #: How long connections are accepted after the signal; a balancer or a supervisor may not have heard of it.
+    accept: float = 0.1
+    #: How long a connection may stay without a request before it is closed.
+    idle: float = 1.0
+    #: How long everything in flight may take.
+    limit: float = 30.0
+
+
+GRACEFUL = Shutdown()
+
+
+def die(number: int) -> None:
+    """End the process by the signal *number*, as if nothing handled it."""
+    logger.warning('ended at once by a second signal')
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+class Stop:
+    """Waits for SIGTERM or SIGINT, the signals to stop.
+
+    Until `started` is called a signal cancels the current task; afterwards it wakes `wait`. *again* is called with a
+    further signal.
+    """
+
+    def __init__(self, *, again: Callable[[int], None] = die) -> None:
+        self._event = asyncio.Event()
+        self._again = again
+        self._starting: asyncio.Task[object] | None = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._handle, number)
+
+    def _handle(self, number: int) -> None:
+        if self._event.is_set():
+            self._again(number)
+        else:
+            self.request()
+
+    def request(self) -> None:
+        """Stop as if a signal had come."""
+        self._event.set()
+        if self._starting is not None:
+            self._starting.cancel()
+
+    def started(self) -> None:
+        """Tell that the start is over, so that it is not cancelled any more."""
+        self._starting = None
+
+    async def wait(self) -> None:
+        """Wait until it is time to stop."""
+        await self._event.wait()
+
+    def is_set(self) -> bool:
+        """Tell whether it is time to stop."""
+        return self._event.is_set()
+
+
+async def serve(
+    app: web.Application,
+    sockets: Sequence[socket.socket],
+    *,
+    stop: Stop | None = None,
+    shared: bool = False,
+    access_log: bool = False,
+    shutdown: Shutdown = GRACEFUL,
+    on_listening: Callable[[], None] | None = None,
+) -> None:
+    """Serve *app* on bound *sockets* until SIGTERM or SIGINT, then finish the requests in flight and close *app*.
+
+    *shared* sockets belong to a supervisor: others go on accepting on them. *on_listening* is called once the start-up
+    is done and connections are accepted. What the start-up raises is raised here, after all that it opened is closed.
+    """
+    stop = stop or Stop()
+    runner = Runner(app, access_log=access_logger if access_log else None)
+    try:
+        try:
+            await runner.setup()
+            servers = await _accept(runner, sockets)
+            stop.started()
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+            stop.started()
+            logger.info('stopped while starting up')
+            return
+        if on_listening is not None:
+            on_listening()
+        await stop.wait()
+        await _finish(runner, servers, sockets, shared=shared, shutdown=shutdown)
+    finally:
+        await _close(runner)
+
+
+async def _accept(runner: Runner, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+    assert runner.server is not None
+    loop = asyncio.get_running_loop()
+    servers = []
+    for sock in sockets:
+        listen(sock)
+        # The loop closes the socket that it is given; ours is needed to empty the queue.
+        servers.append(await loop.create_server(runner.server, sock=sock.dup(), backlog=BACKLOG))
+    return servers
+
+
+async def _finish(
+    runner: Runner,
+    servers: Sequence[asyncio.Server],
+    sockets: Sequence[socket.socket],
+    *,
+    shared: bool,
+    shutdown: Shutdown,
+) -> None:
+    """Stop accepting without losing what is queued, then wait for what is in flight."""
+    server = runner.server
+    assert server is not None
+    server.draining_since = asyncio.get_running_loop().time()
+    logger.info('stopping: %d connections are open', len(server.connections))
+    if not shared:
+        refuse_newcomers(sockets)
+    await asyncio.sleep(shutdown.accept)
+    for listener in servers:
+        listener.close()
+    for sock in sockets:
+        await accept_queued(sock, server)
+        sock.close()
+    left, _ = await asyncio.gather(server.drain(idle=shutdown.idle, limit=shutdown.limit), runner.shutdown())
+    if left:
+        logger.warning('%d connections did not finish within %g seconds and are cut off', left, shutdown.limit)
+
+
+async def _close(runner: Runner) -> None:
+    """Close the application; whatever still runs is cancelled."""
+    runner._shutdown_timeout = 1.0
+    await runner.cleanup()
