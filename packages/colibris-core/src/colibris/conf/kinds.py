@@ -1,0 +1,69 @@
+"""What the value of a setting may be: a description for people, and a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of values; *description* completes the sentence "expected …"."""
+
+    description: str
+    accepts: Callable[[Any], bool]
+
+
+def or_none(kind: Kind) -> Kind:
+    """Return the kind that also takes None, which switches off what the setting configures."""
+    return Kind(f'{kind.description}, or None', lambda value: value is None or kind.accepts(value))
+
+
+def integer(minimum: int, maximum: int | None = None) -> Kind:
+    """Return the kind of whole numbers within bounds, both included."""
+    bounds = f'from {minimum} to {maximum}' if maximum is not None else f'of at least {minimum}'
+
+    def accepts(value: object) -> bool:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return minimum <= value and (maximum is None or value <= maximum)
+
+    return Kind(f'an integer {bounds}', accepts)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ''
+
+
+def _is_list(value: object, accepts: Callable[[object], bool]) -> bool:
+    return isinstance(value, list | tuple) and all(accepts(item) for item in value)
+
+
+def _is_dictionary(value: object, required: Collection[str] = ()) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value) and set(required) <= set(value)
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and '://' in value
+
+
+BOOLEAN = Kind('True or False', lambda value: isinstance(value, bool))
+TEXT = Kind('a string that is not empty', _is_text)
+DICTIONARY = Kind('a dictionary whose keys are strings', _is_dictionary)
+URL_PATH = Kind("a string that begins with '/'", lambda value: isinstance(value, str) and value.startswith('/'))
+ADDRESSES = Kind(
+    'an address, or a list of addresses', lambda value: _is_text(value) or (bool(value) and _is_list(value, _is_text))
+)
+CALLABLES = Kind(
+    'a list of dotted paths or functions', lambda value: _is_list(value, lambda item: _is_text(item) or callable(item))
+)
+BACKEND = Kind("a dictionary with the key 'backend'", lambda value: _is_dictionary(value, ['backend']))
+DATABASE = Kind(
+    "a dictionary with the key 'backend', or a URL such as 'sqlite:///shop.db'",
+    lambda value: _is_dictionary(value, ['backend']) or _is_url(value),
+)
+TEST_DATABASE = Kind(
+    "a dictionary (what it lacks is taken from DATABASE), or a URL such as 'sqlite:///test.db'",
+    lambda value: _is_dictionary(value) or _is_url(value),
+)

@@ -1,0 +1,77 @@
+"""The settings that Colibris knows. To add one, add a line to the table."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from colibris.conf import kinds
+from colibris.conf.kinds import Kind, integer, or_none
+
+MIDDLEWARE = (
+    'colibris.middleware.handle_errors_json',
+    'colibris.middleware.handle_auth',
+    'colibris.middleware.handle_schema_validation',
+)
+
+LOGGING: Mapping[str, Any] = {
+    'version': 1,
+    'disable_existing_loggers': False,
+    'formatters': {'default': {'format': '%(asctime)s %(levelname)-8s %(name)s: %(message)s'}},
+    'handlers': {'console': {'class': 'logging.StreamHandler', 'stream': 'ext://sys.stderr', 'formatter': 'default'}},
+    'loggers': {'colibris': {'level': 'INFO'}},
+    'root': {'level': 'INFO', 'handlers': ['console']},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting: *kind* is what its value may be, *aliases* are other spellings of its name.
+
+    *automatic* settings are made by Colibris and cannot be given.
+    """
+
+    name: str
+    default: Any
+    kind: Kind
+    description: str
+    aliases: tuple[str, ...] = ()
+    automatic: bool = False
+
+    def make_default(self) -> Any:
+        """Return the default, a copy of its own where it can be changed."""
+        return list(self.default) if isinstance(self.default, tuple) else copy.deepcopy(self.default)
+
+
+_BACKEND = or_none(kinds.BACKEND)
+_SETTINGS = (
+    Setting('API_DOCS_PATH', '/api/docs', or_none(kinds.URL_PATH), 'Where the API documentation is served.'),
+    Setting('AUTHENTICATION', None, _BACKEND, 'Tells whose request it is.'),
+    Setting('AUTHORIZATION', None, _BACKEND, 'Tells who may do what.'),
+    Setting('CACHE', None, _BACKEND, 'Keeps values for a while.'),
+    Setting('DATABASE', None, or_none(kinds.DATABASE), 'Where models are kept.'),
+    Setting('DEBUG', False, kinds.BOOLEAN, 'Show details of errors; for development only.'),
+    Setting('EMAIL', None, _BACKEND, 'Sends mail.'),
+    Setting('LISTEN', '0.0.0.0', kinds.ADDRESSES, 'Addresses that the server listens on.'),
+    Setting('LOGGING', LOGGING, kinds.DICTIONARY, 'Configuration of logging, as for logging.config.dictConfig.'),
+    Setting('LOGGING_OVERRIDES', {}, kinds.DICTIONARY, 'What to change in LOGGING.'),
+    Setting('MAX_REQUEST_BODY_SIZE', 10 * 1024 * 1024, integer(1), 'Largest body of a request, in bytes.'),
+    Setting('MIDDLEWARE', MIDDLEWARE, kinds.CALLABLES, 'What each request passes, in this order.'),
+    Setting('PORT', 8888, integer(0, 65535), 'Port that the server listens on; 0 takes a free one.'),
+    Setting('PROJECT_PACKAGE_DIR', None, or_none(kinds.TEXT), "Folder of the project's package.", automatic=True),
+    Setting('PROJECT_PACKAGE_NAME', None, or_none(kinds.TEXT), "Name of the project's package.", automatic=True),
+    Setting('SECRET_KEY', None, or_none(kinds.TEXT), 'What keys and tokens are derived from.'),
+    Setting('TASK_QUEUE', None, _BACKEND, 'Runs tasks in the background.', aliases=('TASKQUEUE',)),
+    Setting('TEMPLATE', None, _BACKEND, 'Renders templates.', aliases=('TEMPLATES',)),
+    Setting('TEST_DATABASE', None, or_none(kinds.TEST_DATABASE), 'What tests use in place of DATABASE.'),
+)
+
+KNOWN: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in _SETTINGS})
+
+#: Other spellings of names, and the name that each stands for.
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {alias: setting.name for setting in _SETTINGS for alias in setting.aliases}
+)

@@ -1,0 +1,63 @@
+"""Hide secrets in what is shown or logged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = '********'
+
+_WORDS = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+')
+_SECRET_PARTS = re.compile(
+    r'passw(?:or)?d|passphrase|secret|token|credential|apikey|privatekey|signature', re.IGNORECASE
+)
+_SECRET_WORDS = frozenset({'key', 'keys', 'pass', 'pwd', 'dsn', 'salt'})
+_HARMLESS_ENDS = frozenset({'field', 'fields', 'claim', 'name'})
+
+_URL_PASSWORD = re.compile(r'(://[^\s:@/]*:)[^\s]+(?=@)')
+_ASSIGNMENT = re.compile(
+    r"""([\w-]*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key)[\w-]*['"]?\s*[=:]\s*)"""
+    r"""('[^']*'|"[^"]*"|[^\s&;,)}\]]+)""",
+    re.IGNORECASE,
+)
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether a setting or key of this *name* holds a secret: ``password``, ``SECRET_KEY``, ``apiToken`` …
+
+    Names that end with ``field``, ``claim`` or ``name`` say where a secret is, not what it is: ``key_field``.
+    """
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if not words or words[-1] in _HARMLESS_ENDS:
+        return False
+    return bool(_SECRET_PARTS.search(name.replace('_', '').replace('-', '')) or _SECRET_WORDS.intersection(words))
+
+
+def mask(value: Any, name: str = '') -> Any:
+    """Return *value* as it can be shown: what bears a secret name, and passwords within texts, are replaced."""
+    if value is None or isinstance(value, bool) or (isinstance(value, str | bytes) and not value):
+        return value
+    if is_secret(name):
+        return MASK
+    if isinstance(value, Mapping):
+        return {mask(key): mask(item, key if isinstance(key, str) else '') for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return _rebuilt(value, [mask(item) for item in value])
+    return _mask_text(value) if isinstance(value, str) else _mask_object(value)
+
+
+def _rebuilt(value: list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any], items: list[Any]) -> Any:
+    plain = next(kind for kind in (list, tuple, set, frozenset) if isinstance(value, kind))
+    return plain(items)
+
+
+def _mask_text(text: str) -> str:
+    return _ASSIGNMENT.sub(rf'\g<1>{MASK}', _URL_PASSWORD.sub(rf'\g<1>{MASK}', text))
+
+
+def _mask_object(value: object) -> object:
+    """Return the masked representation of an object if it shows a secret, else the object itself."""
+    text = repr(value)
+    masked = _mask_text(text)
+    return value if masked == text else masked
