@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marshmallow import Schema
-    from multidict import MultiDictProxy
+    from multidict import MultiMapping
 
 FORM = 'application/x-www-form-urlencoded'
 MULTIPART = 'multipart/form-data'
@@ -52,7 +52,13 @@ def _load(schema: Schema, data: Any, message: str) -> Any:
     try:
         return schema.load(data)
     except ValidationError as exc:
-        raise api.SchemaError(message, details=exc.normalized_messages()) from exc
+        raise api.SchemaError(message, details=messages_of(exc)) from exc
+
+
+def messages_of(error: ValidationError) -> dict[str, Any]:
+    """Return the messages of a marshmallow *error* by field name."""
+    messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+    return messages
 
 
 async def _parse_body(request: web.Request, schema: Schema) -> Any:
@@ -80,7 +86,7 @@ async def read(request: web.Request) -> bytes:
         raise api.ParseError('the body ended early or is not encoded as its headers say') from exc
 
 
-async def _read_form(request: web.Request) -> MultiDictProxy[Any]:
+async def _read_form(request: web.Request) -> MultiMapping[Any]:
     if request.content_type == FORM:
         await read(request)
     try:
@@ -91,7 +97,7 @@ async def _read_form(request: web.Request) -> MultiDictProxy[Any]:
         raise api.ParseError(f'the body is not a valid form: {exc}') from exc
 
 
-def _by_field(values: MultiDictProxy[Any], schema: Schema) -> dict[str, Any]:
+def _by_field(values: MultiMapping[Any], schema: Schema) -> dict[str, Any]:
     """Turn repeated *values* into lists where *schema* has a list, and refuse them elsewhere."""
     by_key: Mapping[str, Any] = {field.data_key or name: field for name, field in schema.load_fields.items()}
     data: dict[str, Any] = {}

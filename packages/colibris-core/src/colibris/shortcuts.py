@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 from colibris._lazy import hand_on
 
 if TYPE_CHECKING:
-    from colibris.template import html_response_template  # type: ignore[import-not-found]
+    from typing import Any
+
+    from aiohttp import web
+
+    def html_response_template(name: str, status: int = 200, **context: Any) -> web.Response: ...
+
 
 __all__ = ['html_response_template']
 

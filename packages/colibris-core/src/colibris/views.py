@@ -107,7 +107,7 @@ class View(AbstractView):
     def endpoint_for(cls, method: str) -> Endpoint | None:
         """Return the endpoint for *method* of a class that was put into aiohttp's router by itself."""
         handler = cls._handler(method)
-        return None if handler is None else handler.endpoint  # type: ignore[attr-defined, no-any-return]
+        return None if handler is None else handler.endpoint  # type: ignore[attr-defined]
 
     @classmethod
     def _handler(cls, method: str) -> Handler | None:
@@ -174,18 +174,16 @@ class APIView(View):
     async def get_validated_body(self) -> Any:
         """Return the body as the body schema loads it. Raises SchemaError and the other errors of bodies."""
         endpoint = endpoint_of(self.request)
-        schema = endpoint and endpoint.body_schema
-        if schema is None:
+        if endpoint is None or endpoint.body_schema is None:
             raise self._undeclared('body_schema_class')
-        return await load_body(self.request, schema)
+        return await load_body(self.request, endpoint.body_schema)
 
     async def get_validated_query(self) -> Any:
         """Return the query parameters as the query schema loads them. Raises SchemaError."""
         endpoint = endpoint_of(self.request)
-        schema = endpoint and endpoint.query_schema
-        if schema is None:
+        if endpoint is None or endpoint.query_schema is None:
             raise self._undeclared('query_schema_class')
-        return load_query(self.request, schema)
+        return load_query(self.request, endpoint.query_schema)
 
     def _undeclared(self, attribute: str) -> TypeError:
         return TypeError(

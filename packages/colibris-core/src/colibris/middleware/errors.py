@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from colibris import api, subsystems
 from colibris.conf import settings
 from colibris.health import HealthException
+from colibris.requests import messages_of
 from marshmallow import ValidationError
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ async def handle_errors_json(request: web.Request, handler: Handler) -> web.Stre
 
 def _translate(request: web.Request, exc: Exception) -> api.APIException:
     if isinstance(exc, ValidationError):
-        return api.SchemaError(details=exc.normalized_messages())
+        return api.SchemaError(details=messages_of(exc))
     if isinstance(exc, HealthException):
         return api.Unhealthy(str(exc) or None)
     translated = subsystems.translate(exc)

@@ -1,7 +1,7 @@
 """The fields of schemas: marshmallow's, and one for uploaded files."""
 
 from collections import abc
-from typing import Any, ClassVar
+from typing import Any
 
 from aiohttp.web import FileField
 from marshmallow import fields as _fields
@@ -17,7 +17,7 @@ class File(_fields.Field[FileField]):
     client claims and sends; the content itself is not looked into.
     """
 
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages = {  # noqa: RUF012  # declared so by marshmallow
         'invalid': 'Not a file.',
         'too_large': 'Larger than {max_size} bytes.',
         'content_type': 'Must be one of: {choices}.',
