@@ -82,8 +82,8 @@ def check_variables(records: Iterable[Record]) -> None:
             if prefix is not None and prefix.removesuffix('_') in known and variable.source != ENVIRONMENT:
                 have = ', '.join(other for other in record.declared if other.startswith(prefix))
                 raise ImproperlyConfigured(
-                    f'{name} ({variable.source}) is read by no settings schema (it reads {have}): '
-                    f'remove it, or add a field to the schema with the prefix {prefix!r}',
+                    f'{name} ({variable.source}) is read by no settings schema: add it to the one with the prefix '
+                    f'{prefix!r} or remove it (that one reads {have})',
                     setting=name,
                     source=variable.source,
                 )

@@ -197,7 +197,8 @@ def _refuse(name: str, variable: Variable | None, field: fields.Field[Any], reas
         message = f'{name} is required: set it in the environment, in .env or in .env.default'
         return ImproperlyConfigured(message, setting=name)
     expected = next((text for kind, text in _EXPECTED.items() if isinstance(field, kind)), type(field).__name__)
-    message = f'{name} ({variable.source}): expected {expected}; {reason}'
+    doubt = '' if reason.startswith('Not a valid') else f': {reason}'
+    message = f'{name} ({variable.source}): expected {expected}{doubt}'
     return ImproperlyConfigured(message, setting=name, source=variable.source)
 
 
