@@ -4,52 +4,36 @@ import asyncio
 import functools
 import inspect
 import sys
-import tomllib
 import traceback
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ParamSpec, cast
 
 import click
+from colibris import conf
+from colibris.conf import ImproperlyConfigured
+from colibris.conf.project import Project, find_project
 
 P = ParamSpec('P')
-
-NO_PROJECT = (
-    'no project here: neither this folder nor one above it has a pyproject.toml with [tool.colibris] package = "…" '
-    '(make one with `colibris startproject NAME`)'
-)
 
 
 class CommandError(click.ClickException):
     """Raised when a command cannot do its work; shown as one line, the exit code is 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project: its package, and the folder that holds the package."""
-
-    package: str
-    root: Path
-
-
-def find_project(folder: Path | None = None) -> Project | None:
-    """Find the project of *folder* (the current one) by the ``[tool.colibris]`` of a pyproject.toml in it or above."""
-    start = (folder or Path.cwd()).resolve()
-    for root in (start, *start.parents):
-        file = root / 'pyproject.toml'
-        if file.is_file() and (package := _package_named_in(file)):
-            return Project(package, root)
-    return None
-
-
 def project_of(package: str) -> Project:
     """Return the project whose *package* can be imported, or raise `CommandError`."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise CommandError(f'the project package {package!r} cannot be imported from {", ".join(sys.path[:1])}')
-    return Project(package, Path(spec.submodule_search_locations[0]).resolve().parent)
+        raise CommandError(f'the project package {package!r} cannot be imported from {sys.path[0]}')
+    folder = Path(spec.submodule_search_locations[0]).resolve()
+    return Project(folder.parents[package.count('.')], package)
+
+
+def package_folder(project: Project) -> Path:
+    """Return the folder of the project's package."""
+    return project.root.joinpath(*project.package.split('.'))
 
 
 class Place:
@@ -59,27 +43,32 @@ class Place:
         self._package = package
 
     @functools.cached_property
-    def project(self) -> Project | None:
-        """The project that was named by its manage.py, or the one of the current folder."""
+    def project(self) -> Project:
+        """The project that was named by its manage.py, or the one of the current folder. Raises if there is none."""
         return find_project() if self._package is None else project_of(self._package)
+
+    @property
+    def project_if_any(self) -> Project | None:
+        """The project, if there is one."""
+        try:
+            return self.project
+        except (CommandError, ImproperlyConfigured):
+            return None
 
 
 def current_project() -> Project:
-    """Return the project that the running command belongs to, or raise `CommandError` if there is none."""
+    """Return the project that the running command belongs to. Raises ImproperlyConfigured if there is none."""
     context = click.get_current_context(silent=True)
-    place = (context.find_object(Place) if context else None) or Place()
-    if place.project is None:
-        raise CommandError(NO_PROJECT)
-    return place.project
+    place = context.find_object(Place) if context else None
+    return (place or Place()).project
 
 
 def load_project() -> Project:
     """Set up the settings and the logging of the project that the running command belongs to."""
-    from colibris import conf
-
     project = current_project()
     make_importable(project)
     conf.setup(project.package)
+    conf.configure_logging()
     return project
 
 
@@ -136,7 +125,7 @@ def _line_of(error: BaseException, project: Project | None) -> str | None:
     frames = traceback.extract_tb(error.__traceback__)
     if project is None:
         return None
-    package = project.root / project.package
+    package = package_folder(project)
     inside = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
     if not inside:
         return None
@@ -155,17 +144,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop
 
     return cast('Callable[[], asyncio.AbstractEventLoop]', uvloop.new_event_loop)
-
-
-def _package_named_in(file: Path) -> str | None:
-    try:
-        tool = tomllib.loads(file.read_text(encoding='utf-8')).get('tool', {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise CommandError(f'{file}: {exc}') from exc
-    table = tool.get('colibris')
-    if table is None:
-        return None
-    package = table.get('package')
-    if not isinstance(package, str) or not package.isidentifier():
-        raise CommandError(f'{file}: [tool.colibris] package must be the name of the project package, not {package!r}')
-    return package

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 import click
-from colibris.commands.context import Project, describe, make_importable
+from colibris import conf
+from colibris.commands.context import describe, make_importable, package_folder
+from colibris.conf.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,6 @@ def commands_of(project: Project | None) -> OwnCommands:
         return OwnCommands()
     name = str(file.relative_to(project.root))
     try:
-        from colibris import conf
-
         make_importable(project)
         conf.setup(project.package)
         module = import_module(f'{project.package}.commands')
@@ -50,7 +50,7 @@ def commands_of(project: Project | None) -> OwnCommands:
 def _file(project: Project | None) -> Path | None:
     if project is None:
         return None
-    package = project.root / project.package
+    package = package_folder(project)
     return next((file for file in (package / 'commands.py', package / 'commands/__init__.py') if file.is_file()), None)
 
 

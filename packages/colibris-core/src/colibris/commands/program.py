@@ -1,15 +1,17 @@
 """The one click program behind ``colibris`` and every ``manage.py``."""
 
-import sys
 import traceback
 from difflib import get_close_matches
+from textwrap import shorten
 from typing import Any
 
 import click
 from colibris import plugins
 from colibris._version import __version__
 from colibris.commands import own
-from colibris.commands.context import CommandError, Place, Project, describe, speaks_for_itself
+from colibris.commands.context import CommandError, Place, describe, speaks_for_itself
+from colibris.conf import settings
+from colibris.conf.project import Project
 
 COMMANDS = 'colibris.commands'
 OPTIONS = 'colibris.command_options'
@@ -29,8 +31,8 @@ class BrokenCommand(click.Command):
 
     def __init__(self, name: str, error: Exception) -> None:
         settings = {'ignore_unknown_options': True, 'allow_extra_args': True}
-        first_line = str(error).partition('\n')[0]
-        super().__init__(name, short_help=f'(broken: {first_line})', context_settings=settings, add_help_option=False)
+        reason = shorten(str(error.__cause__ or error), 60, placeholder='…')
+        super().__init__(name, short_help=f'(broken: {reason})', context_settings=settings, add_help_option=False)
         self.error = error
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -104,7 +106,7 @@ class Program(click.Group):
 
 def _project(ctx: click.Context) -> Project | None:
     place = ctx.find_object(Place)
-    return place.project if place else None
+    return place.project_if_any if place else None
 
 
 def _taken(name: str, module: str) -> CommandError:
@@ -132,9 +134,7 @@ def _wants_traceback(ctx: click.Context, error: Exception) -> bool:
     """Tell whether *error* is to be shown with its traceback: when asked for, or in DEBUG when it explains more."""
     if ctx.params.get('traceback'):
         return True
-    conf = sys.modules.get('colibris.conf')
-    debug = conf is not None and conf.settings.loaded and conf.settings.DEBUG
-    return bool(debug) and not speaks_for_itself(error)
+    return settings.loaded and settings.DEBUG and not speaks_for_itself(error)
 
 
 @click.group(cls=Program, context_settings={'help_option_names': ['-h', '--help']})

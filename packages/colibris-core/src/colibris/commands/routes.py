@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from colibris.commands.context import project_command
+from colibris.commands.table import print_table
 
 if TYPE_CHECKING:
     from colibris.endpoints import Endpoint
@@ -31,7 +32,7 @@ def routes(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        _print_table([HEADINGS, *(_row(route) for route in found)])
+        print_table(HEADINGS, (_row(route) for route in found))
 
 
 def describe(endpoint: Endpoint) -> dict[str, Any]:
@@ -72,9 +73,3 @@ def _row(route: dict[str, Any]) -> tuple[str, ...]:
     needs = ', '.join(route['permissions']) or ('an account' if route['authentication_required'] else '-')
     texts = (route[name] or '-' for name in ('method', 'path', 'view', 'body', 'query', 'response'))
     return (*texts, needs)
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo('  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -6,11 +6,10 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from colibris.commands.context import current_project, project_command, run_async
+from colibris.commands.context import current_project, package_folder, project_command, run_async
 
 if TYPE_CHECKING:
     from colibris.server.children import Inheritance
@@ -113,7 +112,7 @@ def _reload(sockets: Sequence[socket.socket], beside: Sequence[Sequence[str]]) -
     click.echo(f'Watching {project.package} for changes.')
 
     async def main() -> int:
-        return await Reloader(sockets, package=Path(project.root, project.package), companions=beside).run()
+        return await Reloader(sockets, package=package_folder(project), companions=beside).run()
 
     return asyncio.run(main())
 

@@ -137,9 +137,8 @@ def _banner(session: Session) -> str:
 
 
 def _interact_by_ipython(session: Session) -> None:
-    from IPython.terminal.embed import InteractiveShellEmbed
-
-    shell = InteractiveShellEmbed.instance(user_ns=session.names, banner1=_banner(session), exit_msg='')
+    embed = import_module('IPython.terminal.embed')
+    shell = embed.InteractiveShellEmbed.instance(user_ns=session.names, banner1=_banner(session), exit_msg='')
     shell.autoawait = True
     shell.loop_runner = session.run
     shell.mainloop()

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from colibris.commands.context import CommandError, Project, current_project
+from colibris.commands.context import CommandError, current_project
+from colibris.conf.project import Project
 
 
 @click.command(
@@ -36,7 +37,7 @@ def _where_to_look(project: Project) -> Sequence[str]:
     options = tool.get('pytest', {})
     if 'testpaths' in options or 'testpaths' in options.get('ini_options', {}):
         return ()
-    return ('-o', f'testpaths={project.package}/tests')
+    return ('-o', f'testpaths={project.package.replace(".", "/")}/tests')
 
 
 def _absolute(argument: str) -> str:

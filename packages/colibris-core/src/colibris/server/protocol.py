@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_server import Server as WebServer
@@ -49,7 +50,7 @@ class Connection(RequestHandler):
             raise ConnectionError('the answer has been begun and cannot become an error') from exc
         if isinstance(exc, HttpProcessingError):
             self.logger.debug('malformed request from %s: %s', request.remote, exc)
-            error: api.APIException = api.InvalidRequest(_first_line(message or exc.message))
+            error: api.APIException = api.InvalidRequest(_explain(exc))
         elif status == 504:
             self.logger.error('%s %s ran into a time limit', request.method, request.path, exc_info=exc)
             error = api.ServiceUnavailable('the request took too long')
@@ -77,9 +78,11 @@ class Connection(RequestHandler):
         return bool(struct.unpack('i', size)[0])
 
 
-def _first_line(message: str) -> str:
-    """Return what the parser says without the bytes that it goes on to quote."""
-    return message.partition('\n')[0].strip().rstrip(':')
+def _explain(error: HttpProcessingError) -> str:
+    """Return what the parser says, without the bytes that it goes on to quote."""
+    if isinstance(error, LineTooLong):
+        return 'a line of the head of the request is too long'
+    return f'the request is malformed: {error.message.partition(chr(10))[0].strip().rstrip(":")}'
 
 
 class Server(WebServer):

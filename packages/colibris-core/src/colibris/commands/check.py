@@ -1,0 +1,142 @@
+"""``check``: look for what is wrong in the project without serving it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+
+import click
+from colibris import plugins
+from colibris.checks import GROUP, Check, Level, Problem
+from colibris.commands.context import Place, describe, load_project, run_async
+from colibris.conf import settings
+from colibris.plugins import PluginError
+
+#: The checks of core, after that of the settings, in their order.
+PLUGINS = 'plug-ins'
+SUBSYSTEMS = 'subsystems'
+APPLICATION = 'routes, views and schemas'
+DOCUMENTATION = 'API documentation'
+
+
+@click.command()
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    """Look for mistakes in settings, plug-ins, routes and schemas, and what packages add; nothing is opened.
+
+    The exit code is 1 if there are errors.
+    """
+    report = Report(ctx)
+    report.run('settings', _check_settings)
+    if settings.loaded:
+        for name, function in _checks():
+            report.run(name, function)
+    else:
+        click.echo('The rest can be checked once the settings are right.')
+    report.sum_up()
+    sys.exit(1 if report.count(Level.ERROR) else 0)
+
+
+class Report:
+    """Runs checks, prints what each finds, and counts the problems."""
+
+    def __init__(self, ctx: click.Context) -> None:
+        place = ctx.find_object(Place)
+        self._project = place.project_if_any if place else None
+        self._found: list[Problem] = []
+
+    def run(self, name: str, function: Check) -> None:
+        """Run one check; what it raises is a problem, too."""
+        try:
+            problems = list(_result(function))
+        except Exception as error:
+            problems = [Problem(describe(error, self._project))]
+        click.echo(f'{name}: {"ok" if not problems else ""}'.rstrip())
+        for problem in problems:
+            hint = f' ({problem.hint})' if problem.hint else ''
+            click.echo(f'  {problem.level}: {problem.message}{hint}')
+        self._found += problems
+
+    def count(self, level: Level) -> int:
+        """Return how many problems of *level* were found."""
+        return sum(problem.level is level for problem in self._found)
+
+    def sum_up(self) -> None:
+        """Print how many problems there are."""
+        errors, warnings = self.count(Level.ERROR), self.count(Level.WARNING)
+        if self._found:
+            click.echo(f'{_counted(errors, "error")}, {_counted(warnings, "warning")}.')
+        else:
+            click.echo('No problems found.')
+
+
+def _counted(number: int, noun: str) -> str:
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+
+
+def _result(function: Check) -> Iterable[Problem]:
+    result = function()
+    if inspect.isawaitable(result):
+
+        async def wait() -> Iterable[Problem]:
+            return await result
+
+        return run_async(wait())  # type: ignore[no-any-return]
+    return result
+
+
+def _checks() -> Iterator[tuple[str, Check]]:
+    yield PLUGINS, _check_plugins
+    yield SUBSYSTEMS, _check_subsystems
+    yield APPLICATION, _check_application
+    yield DOCUMENTATION, _check_documentation
+    for name, entry_points in plugins.found(GROUP).items():
+        for entry_point in entry_points:
+            yield name, _loading(entry_point.load)
+
+
+def _loading(load: Callable[[], Check]) -> Check:
+    return lambda: load()()
+
+
+def _check_settings() -> Iterable[Problem]:
+    load_project()
+    return ()
+
+
+def _check_plugins() -> Iterator[Problem]:
+    """What is installed but cannot be used is no error as long as nothing uses it."""
+    for row in plugins.listing():
+        if row.state in ('broken', 'ambiguous'):
+            yield Problem(row.detail, f'in the group {row.group}', Level.WARNING)
+
+
+def _check_subsystems() -> Iterator[Problem]:
+    from colibris import subsystems
+
+    for subsystem in subsystems.configured():
+        try:
+            subsystem.configure()
+        except PluginError as error:
+            yield Problem(str(error))
+
+
+def _check_application() -> Iterable[Problem]:
+    from colibris.app import check_guarded, create_app
+    from colibris.endpoints import endpoints
+
+    app = create_app()
+    if not (settings.is_set('AUTHENTICATION') or settings.is_set('AUTHORIZATION')):
+        check_guarded(endpoints(app))
+    return ()
+
+
+def _check_documentation() -> Iterable[Problem]:
+    if settings.API_DOCS_PATH is not None:
+        from colibris.app import create_app
+        from colibris.endpoints import endpoints
+        from colibris.openapi.document import build_document
+
+        build_document(endpoints(create_app()))
+    return ()

@@ -1,0 +1,86 @@
+import asyncio
+
+import pytest
+from aiohttp import web
+from colibris.server.protocol import Runner
+
+
+@pytest.fixture
+async def port():
+    async def answer(request):
+        return web.Response(body=await request.read())
+
+    async def fail(request):
+        raise LookupError('a secret')
+
+    async def stall(request):
+        raise TimeoutError
+
+    app = web.Application()
+    app.router.add_route('*', '/', answer)
+    app.router.add_get('/fail', fail)
+    app.router.add_get('/stall', stall)
+    runner = Runner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, '127.0.0.1', 0)
+    await site.start()
+    yield site.port
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'nonsense\r\n\r\n',
+        b'GET\r\n\r\n',
+        b'GET / HTTP/9.9\r\nHost: x\r\n\r\n',
+        b'G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n',
+        b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
+        b'GET /' + b'x' * 10000 + b' HTTP/1.1\r\nHost: x\r\n\r\n',
+        b'GET / HTTP/1.1\r\nHost: x\r\nX-Long: ' + b'x' * 10000 + b'\r\n\r\n',
+        b'GET / HTTP/1.1\r\nHost: x\r\n' + b'X: y\r\n' * 500 + b'\r\n',
+        b'GET / HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n',
+        b'GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n',
+        b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n',
+        b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n',
+        b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+)
+async def test_a_request_that_cannot_be_parsed_gets_the_error_envelope(connect, port, data):
+    client = await connect(port)
+    status, envelope = await asyncio.wait_for(client.envelope(data), 5)
+    assert status == 400
+    assert envelope['code'] == 'invalid_request'
+    assert envelope['details'] is None
+    assert envelope['message']
+    assert 'xxxx' not in envelope['message']
+    assert client.headers['content-type'].startswith('application/json')
+    assert await client.reader.read() == b''
+
+
+async def test_requests_after_a_malformed_one_are_served_on_other_connections(connect, port):
+    await (await connect(port)).envelope(b'nonsense\r\n\r\n')
+    assert await (await connect(port)).post(b'body') == (200, b'body')
+
+
+async def test_an_error_that_left_the_application_is_hidden_in_the_envelope(connect, port, caplog):
+    client = await connect(port)
+    status, envelope = await client.envelope(b'GET /fail HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert (status, envelope['code']) == (500, 'server_error')
+    assert 'secret' not in str(envelope)
+    assert 'a secret' in caplog.text
+
+
+async def test_a_time_limit_that_left_the_application_is_service_unavailable(connect, port):
+    client = await connect(port)
+    status, envelope = await client.envelope(b'GET /stall HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert (status, envelope['code']) == (503, 'service_unavailable')
+
+
+async def test_pipelined_requests_are_all_answered(connect, port):
+    client = await connect(port)
+    request = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n'
+    client.writer.write(request + b'a' + request + b'b')
+    assert await client.send(request + b'c') == (200, b'a')
+    assert await client.send(b'') == (200, b'b')
+    assert await client.send(b'') == (200, b'c')
