@@ -1,7 +1,7 @@
 """Persistence: models and databases.
 
-``from colibris.persist import Model, fields, transaction`` is what most projects need. Backends are imported when they are
-asked for, so that only the driver of the chosen one has to be installed.
+``from colibris.persist import Model, fields, transaction`` is what most projects need. Backends are imported when they
+are asked for, so that only the driver of the chosen one has to be installed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from ssl import SSLContext, create_default_context
 from typing import ClassVar, TypeVar
 
 from colibris.persist.connections import Client
-from colibris.persist.errors import TransactionConflict
+from colibris.persist.errors import AccessDenied, DatabaseUnavailable, MissingDatabase, TransactionConflict
 from colibris.subsystems import Backend
 
 __all__ = ['DatabaseBackend', 'LockTimeout', 'ServerBackend']
@@ -141,7 +141,7 @@ class ServerBackend(DatabaseBackend):
         pool_timeout: float = 30,
         connect_timeout: float = 10,
         command_timeout: float | None = 60,
-        ssl: bool | str | SSLContext = False,
+        ssl: bool | str | SSLContext | None = None,
     ) -> None:
         super().__init__(name=name, pool_timeout=pool_timeout)
         if len(self.name.encode()) > self.max_name_length:
@@ -165,6 +165,45 @@ class ServerBackend(DatabaseBackend):
 
     def identity(self) -> tuple[object, ...]:
         return (self.dialect, self.host, self.port, self.name)
+
+    def unreachable(self, reason: object) -> DatabaseUnavailable:
+        return DatabaseUnavailable(
+            f'{self.describe()} cannot be reached ({reason}); '
+            'check that the server runs and that host and port are right'
+        )
+
+    def lost(self, reason: object) -> DatabaseUnavailable:
+        return DatabaseUnavailable(
+            f'{self.describe()} is not available ({reason}); it is tried again with each request'
+        )
+
+    def slow(self) -> DatabaseUnavailable:
+        return DatabaseUnavailable(
+            f'{self.describe()} did not answer in time (connect_timeout is {self.connect_timeout:g} s, '
+            f'command_timeout {self.command_timeout or 0:g} s)'
+        )
+
+    def denied(self, reason: object) -> AccessDenied:
+        return AccessDenied(
+            f'{self.describe()}: the server does not let the user in ({reason}); check username and password'
+        )
+
+    def missing(self) -> MissingDatabase:
+        return MissingDatabase(
+            f'{self.describe()}: the server has no such database; check the name, or create it: {self.create_command()}'
+        )
+
+    def create_command(self) -> str:
+        """Return the command by which a person creates the database."""
+        raise NotImplementedError
+
+    async def open(self) -> None:
+        try:
+            await self.check_health()
+        except DatabaseUnavailable:
+            raise
+        except Exception as exc:
+            raise DatabaseUnavailable(f'{self.describe()} cannot be used: {exc}') from exc
 
     @property
     def lock_key(self) -> bytes:
@@ -223,9 +262,13 @@ def _number(value: object, kind: type[N]) -> N | None:
         return None
 
 
-def tls(value: object) -> SSLContext | None:
-    """Return how to encrypt: not at all, by the system's authorities (true), by those in a file, or as an SSLContext says."""
-    if isinstance(value, SSLContext):
+def tls(value: object) -> SSLContext | bool | None:
+    """Return how to encrypt, from the option *ssl*.
+
+    None is as the driver does by itself, false not at all, true by the system's authorities, a path by those in that
+    file, an SSLContext as it says.
+    """
+    if value is None or isinstance(value, SSLContext):
         return value
     if isinstance(value, str) and value.lower() not in ('true', 'yes', 'on', '1', 'false', 'no', 'off', '0'):
         try:
@@ -234,4 +277,4 @@ def tls(value: object) -> SSLContext | None:
             raise ValueError(
                 f'ssl must be true, false, an SSLContext or the path of a file with CA certificates; {value!r}: {exc}'
             ) from exc
-    return create_default_context() if boolean('ssl', value) else None
+    return create_default_context() if boolean('ssl', value) else False

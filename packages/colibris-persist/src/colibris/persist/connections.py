@@ -1,7 +1,7 @@
-"""What Colibris does differently from Tortoise's clients, whatever the database: who uses which connection, and when.
+"""What Colibris does differently from Tortoise's clients: who uses which connection, and when.
 
-- A statement runs in the innermost transaction that its task has open on that database, whichever client it was given to;
-  so a client that was captured before a transaction neither deadlocks nor writes past it.
+- A statement runs in the innermost transaction that its task has open on that database, whichever client it was given
+  to; so a client that was captured before a transaction neither deadlocks nor writes past it.
 - Whatever happens, a connection that was taken is given back; one in an unknown state is thrown away.
 - Nothing waits without a limit.
 - What a driver raises is translated in one place, see `colibris.persist.errors`.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from colibris import transactions
 from colibris.persist.errors import DatabaseUnavailable
+from colibris.persist.utc import InUTC
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient, TransactionContext
 from tortoise.exceptions import TransactionManagementError
 
@@ -34,7 +35,7 @@ _current: ContextVar[Mapping[Client, Transaction] | None] = ContextVar('colibris
 _names = count(1)
 
 
-class Client(BaseDBAsyncClient):
+class Client(InUTC, BaseDBAsyncClient):
     """Mixed into a Tortoise client: statements and transactions as described above.
 
     A dialect's class adds the five methods at the top, and inherits from this class before Tortoise's.
@@ -73,7 +74,7 @@ class Client(BaseDBAsyncClient):
     def root(self) -> Client:
         return self
 
-    def acquire_connection(self) -> Statement:  # type: ignore[override]
+    def acquire_connection(self) -> Any:
         return Statement(self)
 
     def _in_transaction(self) -> Block:
@@ -87,7 +88,7 @@ class Client(BaseDBAsyncClient):
         """Tortoise's own begins a transaction for this, which it must not within another one."""
         target = resolve(self)
         if target is self:
-            await super().execute_many(query, values)  # type: ignore[safe-super]
+            await super().execute_many(query, values)
         else:
             await target.execute_many(query, values)
 
@@ -116,8 +117,8 @@ class Client(BaseDBAsyncClient):
             await transaction.finish(keep=False)
 
 
-class Transaction(TransactionalDBClient):
-    """Mixed into Tortoise's transaction wrapper of a dialect: one block, either a transaction or a savepoint within one."""
+class Transaction(InUTC, TransactionalDBClient):
+    """Mixed into a dialect's transaction wrapper of Tortoise: one block, a transaction or a savepoint within one."""
 
     def __init__(self, parent: Client | Transaction) -> None:
         root: Any = parent.root
@@ -130,7 +131,7 @@ class Transaction(TransactionalDBClient):
         self.log = root.log
         self._connection: Any = None
         self._lock = asyncio.Lock()
-        self._savepoint = f'colibris_{next(_names)}'
+        self._mark = f'colibris_{next(_names)}'
         self._finalized = False
         #: The database has rolled the whole transaction back by itself.
         self.broken = False
@@ -145,14 +146,14 @@ class Transaction(TransactionalDBClient):
     def _outer(self) -> Transaction | None:
         return self.parent if isinstance(self.parent, Transaction) else None
 
-    def acquire_connection(self) -> Statement:  # type: ignore[override]
+    def acquire_connection(self) -> Any:
         return Statement(self)
 
     def _in_transaction(self) -> Block:
         return Block(self)
 
     async def start(self) -> None:
-        """Begin: on a connection of its own, or by a savepoint, which keeps the outer block from being used meanwhile."""
+        """Begin: on a connection of its own, or by a savepoint; the outer block cannot be used meanwhile."""
         outer = self._outer
         if outer is None:
             self._connection = await self.root.checkout()
@@ -161,7 +162,7 @@ class Transaction(TransactionalDBClient):
             self._connection = outer._connection
         try:
             await self.root.run(
-                self._connection, self.root.begin_statement if outer is None else f'SAVEPOINT {self._savepoint}'
+                self._connection, self.root.begin_statement if outer is None else f'SAVEPOINT {self._mark}'
             )
         except BaseException as exc:
             self._finalized = True
@@ -185,7 +186,7 @@ class Transaction(TransactionalDBClient):
             raise TransactionManagementError(_BROKEN)
 
     async def _keep(self) -> None:
-        statement = 'COMMIT' if self._outer is None else f'RELEASE SAVEPOINT {self._savepoint}'
+        statement = 'COMMIT' if self._outer is None else f'RELEASE SAVEPOINT {self._mark}'
         try:
             await self.root.run(self._connection, statement)
         except Exception as exc:
@@ -199,8 +200,8 @@ class Transaction(TransactionalDBClient):
             if self._outer is None:
                 await self.root.run(self._connection, 'ROLLBACK')
             elif not self.broken:
-                await self.root.run(self._connection, f'ROLLBACK TO SAVEPOINT {self._savepoint}')
-                await self.root.run(self._connection, f'RELEASE SAVEPOINT {self._savepoint}')
+                await self.root.run(self._connection, f'ROLLBACK TO SAVEPOINT {self._mark}')
+                await self.root.run(self._connection, f'RELEASE SAVEPOINT {self._mark}')
         except Exception as exc:
             logger.debug('rolling back on %s failed: %s', self.connection_name, exc)
             self._break()
@@ -353,7 +354,7 @@ class Statement:
 
 
 class _Hooks(list[transactions.Callback]):
-    """Callbacks that wait for a commit. A task that outlives the block finds it closed: there is nothing to wait for."""
+    """Callbacks that wait for a commit; a task that outlives the block finds it closed, with nothing to wait for."""
 
     closed = False
 
@@ -366,7 +367,7 @@ class _Hooks(list[transactions.Callback]):
 
 
 class Block(TransactionContext):
-    """``async with``: one transaction, or a savepoint within the one that is open, and the callbacks that wait for it."""
+    """``async with``: a transaction, or a savepoint within the one that is open, and the callbacks that wait for it."""
 
     __slots__ = ('_client', '_hooks', '_outer_hooks', '_previous', '_transaction')
 

@@ -125,7 +125,8 @@ class Databases:
             alias = database_of(model)
             if alias not in self.backends:
                 raise ConfigurationError(
-                    f'{model.__name__}.Meta.database is {alias!r}, but DATABASE knows {", ".join(sorted(self.backends))}'
+                    f'{model.__name__}.Meta.database is {alias!r}, which is none of the databases that are configured: '
+                    f'{", ".join(sorted(self.backends))}'
                 )
             model._meta.default_connection = alias
         for model in self.models():
@@ -229,7 +230,7 @@ class Database:
 
 
 def get_database(name: str = DEFAULT) -> Database:
-    """Return the database *name*: the open one, or else what the settings say. Raises NotConfigured if there is none."""
+    """Return the database *name*, open or as the settings say. Raises NotConfigured if there is none."""
     if _opened is not None:
         if name not in _opened.backends:
             raise _not_open(name)

@@ -1,7 +1,7 @@
 """What a database can refuse, as one short tree of exceptions, and how an API answers to each.
 
-All of them are Tortoise's exceptions too, so ``except IntegrityError`` goes on to work. The backends raise them with what
-their database tells about the table, the columns and the constraint.
+All of them are Tortoise's exceptions too, so ``except IntegrityError`` goes on to work. The backends raise them with
+what their database tells about the table, the columns and the constraint.
 """
 
 from __future__ import annotations

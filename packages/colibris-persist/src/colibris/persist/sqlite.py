@@ -39,15 +39,13 @@ _SYNCHRONOUS = ('off', 'normal', 'full', 'extra')
 class _Statements:
     """Tells by the statement which of the two sides of a foreign key SQLite means, as its error does not."""
 
-    async def execute_insert(self, query: str, values: list[Any]) -> int:
+    async def execute_insert(self, query: str, values: list[Any]) -> Any:
         with _telling(query):
-            result: int = await super().execute_insert(query, values)  # type: ignore[misc]
-            return result
+            return await super().execute_insert(query, values)  # type: ignore[misc]
 
-    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[dict[Any, Any]]]:
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> Any:
         with _telling(query):
-            result: tuple[int, Sequence[dict[Any, Any]]] = await super().execute_query(query, values)  # type: ignore[misc]
-            return result
+            return await super().execute_query(query, values)  # type: ignore[misc]
 
 
 @contextmanager
@@ -174,8 +172,8 @@ class SQLiteBackend(DatabaseBackend):
       when it is closed.
     - *busy_timeout*: seconds to wait for another process that writes.
     - *pool_timeout*: seconds to wait for another task of this process: there is one connection.
-    - *journal_mode*, *synchronous*: the pragmas of that name. With the defaults (WAL, normal) a power failure may lose the
-      last transactions but never breaks the file; ``full`` loses none.
+    - *journal_mode*, *synchronous*: the pragmas of that name. With the defaults (WAL, normal) a power failure may lose
+      the last transactions but never breaks the file; ``full`` loses none.
     """
 
     dialect = 'sqlite'

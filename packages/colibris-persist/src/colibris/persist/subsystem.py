@@ -65,7 +65,7 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
             )
         if DEFAULT in others:
             raise ImproperlyConfigured(
-                f"{self.setting}['databases'] must not hold {DEFAULT!r}: that is the one {self.setting} itself describes",
+                f"{self.setting}['databases'] must not hold {DEFAULT!r}: {self.setting} itself describes that one",
                 setting=self.setting,
             )
         found = {DEFAULT: options}
@@ -89,7 +89,7 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
         """Build one backend from its options."""
         setting = _path(self.setting, name)
         source = settings.source if name == DEFAULT else None
-        backend: DatabaseBackend = plugins.build(setting, options, self.group, self.base, source=source)
+        backend = plugins.build(setting, options, self.group, self.base, source=source)  # type: ignore[type-abstract]
         backend.alias = name
         backend.base_dir = Path(settings.PROJECT_PACKAGE_DIR).parent
         return backend
@@ -97,7 +97,8 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
     def unknown(self, name: str, known: Iterable[str]) -> NotConfigured:
         """Return the error for a database that is not configured."""
         return NotConfigured(
-            f"there is no database {name!r} (there are: {', '.join(sorted(known))}); add it to {self.setting}['databases']",
+            f'there is no database {name!r} (there are: {", ".join(sorted(known))}); '
+            f"add it to {self.setting}['databases']",
             setting=self.setting,
             package=self.package,
         )

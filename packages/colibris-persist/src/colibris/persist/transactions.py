@@ -16,9 +16,9 @@ __all__ = ['on_commit', 'transaction']
 async def transaction(name: str = 'default') -> AsyncIterator[TransactionalDBClient]:
     """Run a block, or a function that this decorates, in one transaction of the database *name*.
 
-    What is raised in the block rolls it back; else it is committed at the end, and the callbacks of `on_commit` run. Within
-    another transaction of the same task it is a savepoint: rolled back by itself, committed with the outermost block. Other
-    tasks see nothing of it before the commit, unless they were started within the block.
+    What is raised in the block rolls it back; else it is committed at the end, and the callbacks of `on_commit` run.
+    Within another transaction of the same task it is a savepoint: rolled back by itself, committed with the outermost
+    block. Other tasks see nothing of it before the commit, unless they were started within the block.
     """
     async with get_connection(name)._in_transaction() as client:
         yield client
