@@ -20,8 +20,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             (package / f'{module}.py').write_text(dedent(source))
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.chdir(tmp_path)
-        conf.setup(name)
         made.append(name)
+        conf.setup(name)
         return name
 
     made: list[str] = []

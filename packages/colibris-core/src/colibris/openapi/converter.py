@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from colibris.schemas.fields import File
 from marshmallow import Schema, fields, missing, validate
 
 Json = dict[str, Any]
@@ -23,6 +24,19 @@ DECIMAL_PATTERN = r'^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$'
 TIME_PATTERN = r'^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$'
 
 _NUMBERS = {'integer', 'number'}
+
+#: What metadata may say beside what the field and its validators do.
+_KEYWORDS = frozenset(
+    {
+        *('title', 'description', 'deprecated', 'default', 'example', 'examples', 'externalDocs', 'xml'),
+        *('type', 'enum', 'const', 'format', 'readOnly', 'writeOnly', 'allOf', 'anyOf', 'oneOf', 'not'),
+        *('multipleOf', 'maximum', 'exclusiveMaximum', 'minimum', 'exclusiveMinimum'),
+        *('maxLength', 'minLength', 'pattern', 'contentEncoding', 'contentMediaType', 'contentSchema'),
+        *('items', 'prefixItems', 'maxItems', 'minItems', 'uniqueItems', 'contains', 'minContains', 'maxContains'),
+        *('properties', 'patternProperties', 'additionalProperties', 'propertyNames', 'required'),
+        *('maxProperties', 'minProperties', 'dependentRequired'),
+    }
+)
 
 
 class FieldConverter(OpenAPIConverter):
@@ -38,6 +52,7 @@ class FieldConverter(OpenAPIConverter):
         fields.IP: ('string', None),
         fields.IPInterface: ('string', None),
         fields.Tuple: ('array', None),
+        File: ('string', 'binary'),
     }
 
     def __init__(self, direction: Direction, nested: Callable[[fields.Nested], Json]) -> None:
@@ -58,6 +73,7 @@ class FieldConverter(OpenAPIConverter):
             self.field2range,
             self.field2length,
             self.field2pattern,
+            self.validators2properties,
             self.enum2properties,
             self.constant2properties,
             self.nested2properties,
@@ -154,6 +170,26 @@ class FieldConverter(OpenAPIConverter):
         if len(known) < 2:
             return {'pattern': known[0]} if known else {}
         return {'allOf': [{'pattern': pattern} for pattern in known]}
+
+    def validators2properties(self, field: fields.Field[Any], ret: Json, **kwargs: Any) -> Json:
+        """Ask validators that describe themselves, by a method ``json_schema()``."""
+        found: Json = {}
+        for validator in validators(field):
+            described: Json = getattr(validator, 'json_schema', dict)()
+            if described.keys().isdisjoint({*found, *ret}):
+                found.update(described)
+            else:
+                both: list[Json] = found.get('allOf', ret.get('allOf', []))
+                found['allOf'] = [*both, described]
+        return found
+
+    def metadata2properties(self, field: fields.Field[Any], **kwargs: Any) -> Json:
+        """Take over what the field's metadata says in the words of JSON Schema."""
+        said = {key.replace('_', '-', 1): value for key, value in field.metadata.items() if key.startswith('x_')}
+        said |= {key: value for key, value in field.metadata.items() if key in _KEYWORDS or key.startswith('x-')}
+        if self.direction == 'response':
+            said.pop('default', None)
+        return said
 
     def enum2properties(self, field: fields.Field[Any], **kwargs: Any) -> Json:
         """List the members of an enumeration, as they travel."""

@@ -90,15 +90,19 @@ def _configured_path() -> str:
 
 
 def _serves(app: web.Application, path: str) -> bool:
-    """Tell whether *app* has a route for *path*."""
-    for resource in app.router.resources():
-        info = resource.get_info()
-        pattern, prefix = info.get('pattern'), info.get('prefix')
-        if info.get('path') == path or (pattern is not None and pattern.fullmatch(path)):
-            return True
-        if prefix is not None and isinstance(resource, web.StaticResource) and path.startswith(f'{prefix}/'):
-            return True
-    return False
+    """Tell whether *app* answers GET requests for *path*."""
+    return any(
+        _matches(resource, path) and any(route.method in ('GET', '*') for route in resource)
+        for resource in app.router.resources()
+    )
+
+
+def _matches(resource: web.AbstractResource, path: str) -> bool:
+    info = resource.get_info()
+    pattern, prefix = info.get('pattern'), info.get('prefix')
+    if pattern is not None:
+        return pattern.fullmatch(path) is not None
+    return info.get('path') == path or (prefix is not None and path.startswith(f'{prefix}/'))
 
 
 def _redirect(path: str) -> Plain:
