@@ -42,6 +42,8 @@ class DatabaseBackend(Backend):
     base_dir: Path | None = None
     #: The name under which models ask for this database; set when it is opened.
     alias: str = 'default'
+    #: Somebody has dropped or made the database since tests were given it.
+    emptied: bool = False
 
     def __init__(self, *, name: str, pool_timeout: float = 30) -> None:
         if not isinstance(name, str | Path) or not str(name):

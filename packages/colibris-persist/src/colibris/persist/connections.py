@@ -45,6 +45,8 @@ class Client(InUTC, BaseDBAsyncClient):
     begin_statement: ClassVar[str] = 'BEGIN'
     #: Whether an error makes a transaction unusable until a savepoint is restored (PostgreSQL).
     aborts_on_error: ClassVar[bool] = False
+    #: Whether the connections are of use to the event loop only in which they were made.
+    bound_to_loop: ClassVar[bool] = True
 
     backend: DatabaseBackend
     #: The transaction in which everything happens while a test runs.

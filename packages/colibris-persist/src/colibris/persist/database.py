@@ -206,7 +206,11 @@ class Database:
 
     def create(self) -> Pending[None]:
         """Make the database, empty."""
-        return Pending(self.backend.create(), 'create()')
+        return Pending(self._create(), 'create()')
+
+    async def _create(self) -> None:
+        await self.backend.create()
+        self.backend.emptied = True
 
     def drop(self) -> Pending[None]:
         """Remove the database and all that is in it. What is open on it is closed."""
@@ -218,6 +222,7 @@ class Database:
                 'a database cannot be dropped within a transaction on it; leave the block first'
             )
         await self.backend.drop()
+        self.backend.emptied = True
 
     def create_tables(self) -> Pending[None]:
         """Make the tables of this database's models that are not there, without migrations; it has to be open."""

@@ -10,8 +10,8 @@ __all__ = ['Model', 'database_of']
 class Model(tortoise.models.Model):
     """The base class of a project's models.
 
-    Beside Tortoise's options, ``class Meta`` takes ``database``: the name of the database that the model lives in, a key
-    of ``DATABASE['databases']``; 'default' if it is not given.
+    Beside Tortoise's options, ``class Meta`` takes ``database``: the name of the database that the model lives in, a
+    key of ``DATABASE['databases']``; 'default' if it is not given.
     """
 
     class Meta:

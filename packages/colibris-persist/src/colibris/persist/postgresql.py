@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
 from typing import Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 from colibris.persist.base import ServerBackend, integer, text
 from colibris.persist.connections import Client, Transaction
 from colibris.persist.errors import (

@@ -63,6 +63,7 @@ class SQLiteClient(_Statements, Client, SqliteClient):
 
     # A deferred transaction that turns from reading to writing fails at once if another process has written meanwhile.
     begin_statement = 'BEGIN IMMEDIATE'
+    bound_to_loop = False
     backend: SQLiteBackend
 
     def __init__(self, backend: SQLiteBackend, connection_name: str) -> None:
@@ -71,16 +72,11 @@ class SQLiteClient(_Statements, Client, SqliteClient):
         self._file: tuple[int, int] | None = None
 
     def _check_loop(self) -> bool:
+        """The connection lives in a thread, so it is of use to any event loop; a lock is not."""
         if not super()._check_loop():
-            if self._connection is not None:
-                self._connection.stop()
-            self._forget()
+            self._bound_loop = asyncio.get_running_loop()
+            self._lock = asyncio.Lock()
         return True
-
-    def _forget(self) -> None:
-        self._connection = None
-        self._bound_loop = None
-        self._lock = asyncio.Lock()
 
     async def create_connection(self, with_db: bool) -> None:
         if self._connection is None:
@@ -89,6 +85,8 @@ class SQLiteClient(_Statements, Client, SqliteClient):
             await self._post_connect()
 
     async def _connect(self) -> aiosqlite.Connection:
+        if self.backend.in_memory and self.backend.file_id() is None:
+            raise MissingDatabase(f'{self.backend.describe()} does not exist: it has been dropped')
         connection = aiosqlite.connect(self.backend.uri('rw'), isolation_level=None, uri=True)
         connection._thread.daemon = True  # one that was forgotten does not keep the process from ending
         await connection
@@ -102,8 +100,9 @@ class SQLiteClient(_Statements, Client, SqliteClient):
         return connection
 
     async def close(self) -> None:
-        connection = self._connection
-        self._forget()
+        connection, self._connection = self._connection, None
+        self._bound_loop = None
+        self._lock = asyncio.Lock()
         if connection is not None:
             await connection.close()
 
@@ -196,6 +195,7 @@ class SQLiteBackend(DatabaseBackend):
             'foreign_keys': 'ON',
         }
         self._memory_lock = asyncio.Lock()
+        self._memory_dropped = False
 
     @property
     def in_memory(self) -> bool:
@@ -230,7 +230,7 @@ class SQLiteBackend(DatabaseBackend):
     def file_id(self) -> tuple[int, int] | None:
         """Return what tells the file from another one of the same name; None if it is not there."""
         if self.in_memory:
-            return (0, 0)
+            return None if self._memory_dropped else (0, 0)
         try:
             status = self.path.stat()
         except OSError:
@@ -252,7 +252,9 @@ class SQLiteBackend(DatabaseBackend):
         return self.file_id() is not None
 
     async def create(self) -> None:
-        if not self.in_memory:
+        if self.in_memory:
+            self._memory_dropped = False
+        else:
             await asyncio.to_thread(self._create)
 
     def _create(self) -> None:
@@ -282,7 +284,9 @@ class SQLiteBackend(DatabaseBackend):
         if self._client is not None:
             await self._client.unwrap()
             await self._client.close()
-        if not self.in_memory:
+        if self.in_memory:
+            self._memory_dropped = True
+        else:
             await asyncio.to_thread(self._remove)
 
     def _remove(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from colibris import plugins, subsystems
 from colibris.api import APIException
 from colibris.conf import ImproperlyConfigured, settings
-from colibris.persist import errors, url
+from colibris.persist import errors, testdatabase, url
 from colibris.persist.base import DatabaseBackend
 from colibris.persist.database import DEFAULT, Databases
 from colibris.subsystems import NotConfigured, Subsystem
@@ -30,6 +31,7 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
     def __init__(self) -> None:
         super().__init__()
         self._databases: Databases | None = None
+        self._test_run: testdatabase.TestRun | None = None
 
     @property
     def databases(self) -> Databases:
@@ -54,23 +56,23 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
             options = {**url.parse(address, setting=f"{setting}['url']"), **options}
         return options
 
-    def all_options(self, value: object) -> dict[str, dict[str, object]]:
+    def all_options(self, value: object, *, setting: str = 'DATABASE') -> dict[str, dict[str, object]]:
         """Return the options of each database that *value* describes, by name."""
-        options = self._dictionary(value, self.setting)
+        options = self._dictionary(value, setting)
         others = options.pop('databases', None) or {}
         if not isinstance(others, Mapping):
             raise ImproperlyConfigured(
-                f"{self.setting}['databases'] must be a dictionary of names and databases, not {type(others).__name__}",
-                setting=self.setting,
+                f"{setting}['databases'] must be a dictionary of names and databases, not {type(others).__name__}",
+                setting=setting,
             )
         if DEFAULT in others:
             raise ImproperlyConfigured(
-                f"{self.setting}['databases'] must not hold {DEFAULT!r}: {self.setting} itself describes that one",
-                setting=self.setting,
+                f"{setting}['databases'] must not hold {DEFAULT!r}: {setting} itself describes that one",
+                setting=setting,
             )
         found = {DEFAULT: options}
         for name, item in others.items():
-            found[str(name)] = self._dictionary(item, _path(self.setting, str(name)))
+            found[str(name)] = self._dictionary(item, _path(setting, str(name)))
         return found
 
     def configure(self) -> DatabaseBackend:
@@ -85,11 +87,11 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
             raise self.unknown(name, options)
         return self.build(name, options[name])
 
-    def build(self, name: str, options: Mapping[str, object]) -> DatabaseBackend:
+    def build(self, name: str, options: Mapping[str, object], *, setting: str = 'DATABASE') -> DatabaseBackend:
         """Build one backend from its options."""
-        setting = _path(self.setting, name)
         source = settings.source if name == DEFAULT else None
-        backend = plugins.build(setting, options, self.group, self.base, source=source)  # type: ignore[type-abstract]
+        path = _path(setting, name)
+        backend = plugins.build(path, options, self.group, self.base, source=source)  # type: ignore[type-abstract]
         backend.alias = name
         backend.base_dir = Path(settings.PROJECT_PACKAGE_DIR).parent
         return backend
@@ -116,6 +118,39 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
             raise ImproperlyConfigured(f'{self.setting}: {exc}', setting=self.setting) from exc
         self._databases = databases
         self._backend = databases.backends[DEFAULT]
+
+    @asynccontextmanager
+    async def test_session(self) -> AsyncIterator[None]:
+        """Make the databases that tests use, fill them once, and drop them at the end."""
+        backends = testdatabase.backends(self)
+        for backend in backends.values():
+            await backend.drop()  # left behind by a run that was killed
+            await backend.create()
+        try:
+            await self._open(backends)
+            try:
+                self._test_run = testdatabase.TestRun(self.databases)
+                await self._test_run.prepare()
+                yield
+            finally:
+                self._test_run = None
+                await self.close()
+        finally:
+            for backend in backends.values():
+                await backend.drop()
+
+    @asynccontextmanager
+    async def test_case(self, *, isolated: bool = False) -> AsyncIterator[None]:
+        """Run one test within `test_session`, so that it leaves nothing behind.
+
+        Everything happens in one transaction that is rolled back, whichever task it is done by; what waits for a commit
+        runs when the outermost block of the application ends. An *isolated* test commits for real; the databases are
+        made again after it.
+        """
+        if self._test_run is None:
+            raise RuntimeError('test_case needs test_session around it')
+        async with self._test_run.case(isolated=isolated):
+            yield
 
     async def close(self) -> None:
         """Close all databases."""
