@@ -4,8 +4,9 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from colibris.commands.openapi import openapi
 from openapi_spec_validator import validate
+
+from colibris.commands.openapi import openapi
 
 ROUTES = """
     async def hello(request):

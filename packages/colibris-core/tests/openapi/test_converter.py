@@ -5,6 +5,7 @@ import enum
 import re
 
 import pytest
+
 from colibris.openapi.converter import FieldConverter, ecma_pattern
 from colibris.schemas import Schema, fields, validate
 

@@ -5,6 +5,8 @@ from importlib import metadata
 import marshmallow
 import pytest
 from aiohttp import web
+from openapi_spec_validator import validate
+
 from colibris import api, routes, security
 from colibris.app import create_app
 from colibris.conf import settings
@@ -13,7 +15,6 @@ from colibris.openapi.document import DocumentError, build_document
 from colibris.openapi.info import describe_project
 from colibris.schemas import Schema, fields
 from colibris.views import APIView
-from openapi_spec_validator import validate
 
 VIEWS = """
     from colibris import api

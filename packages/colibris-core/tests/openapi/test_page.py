@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from yarl import URL
+
 from colibris.app import create_app
 from colibris.conf import ImproperlyConfigured
-from yarl import URL
 
 ROUTES = """
     def hello(request):

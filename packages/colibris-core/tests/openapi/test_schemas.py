@@ -3,6 +3,7 @@
 from types import ModuleType
 
 import pytest
+
 from colibris.openapi.schemas import SchemaRegistry
 from colibris.schemas import EXCLUDE, INCLUDE, Schema, fields, post_dump, pre_load
 

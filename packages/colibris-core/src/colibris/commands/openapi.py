@@ -6,6 +6,7 @@ import json
 from typing import TextIO
 
 import click
+
 from colibris.commands.context import project_command
 
 

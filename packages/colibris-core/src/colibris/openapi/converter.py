@@ -11,8 +11,9 @@ from typing import Any, Literal
 import msgspec
 from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
-from colibris.schemas.fields import File
 from marshmallow import Schema, fields, missing, validate
+
+from colibris.schemas.fields import File
 
 Json = dict[str, Any]
 Direction = Literal['request', 'response']
@@ -179,7 +180,7 @@ class FieldConverter(OpenAPIConverter):
             if described.keys().isdisjoint({*found, *ret}):
                 found.update(described)
             else:
-                both: list[Json] = found.get('allOf', ret.get('allOf', []))
+                both = found.get('allOf') or ret.get('allOf') or []
                 found['allOf'] = [*both, described]
         return found
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from aiohttp import web
+
 from colibris import security
 from colibris.endpoints import Endpoint
 from colibris.openapi.converter import Json

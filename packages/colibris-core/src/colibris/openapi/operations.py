@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from marshmallow import Schema, fields
+
 from colibris import api
 from colibris.endpoints import Endpoint
 from colibris.openapi.converter import Json
@@ -16,7 +18,6 @@ from colibris.openapi.responses import Responses
 from colibris.openapi.schemas import SchemaRegistry
 from colibris.requests import FORM, MULTIPART
 from colibris.schemas.fields import File
-from marshmallow import Schema, fields
 
 _ACTIONS = {
     'GET': 'retrieve',

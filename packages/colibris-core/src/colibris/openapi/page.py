@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from aiohttp import web
+
 from colibris import api
 from colibris._version import __version__
 from colibris.conf import ImproperlyConfigured, settings

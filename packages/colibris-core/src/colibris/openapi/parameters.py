@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from marshmallow import fields
+
 from colibris.endpoints import Endpoint
 from colibris.openapi.converter import Json, ecma_pattern
 from colibris.openapi.schemas import SchemaRegistry
-from marshmallow import fields
 
 # A place in aiohttp's template: {name} or {name:regular expression}, whose own braces are balanced.
 _PLACE = re.compile(r'\{([_a-zA-Z][_a-zA-Z0-9]*)\s*(?::((?:[^{}]|\{[^{}]*\})*))?\}')

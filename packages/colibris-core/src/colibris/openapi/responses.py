@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from marshmallow import Schema
+
 from colibris import api
 from colibris.endpoints import Endpoint
 from colibris.openapi.converter import Json
 from colibris.openapi.schemas import SchemaRegistry
-from marshmallow import Schema
 
 ERROR: Json = {
     'type': 'object',

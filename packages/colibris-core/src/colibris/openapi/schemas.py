@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from colibris.openapi.converter import Direction, FieldConverter, Json, schema_title
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, fields
 from marshmallow.decorators import POST_DUMP, PRE_LOAD
+
+from colibris.openapi.converter import Direction, FieldConverter, Json, schema_title
 
 _REF = '#/components/schemas/'
 
