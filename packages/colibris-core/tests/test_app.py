@@ -144,6 +144,7 @@ async def test_debug_shows_the_fault(project, aiohttp_client):
 async def test_all_kinds_of_routes_work(project, aiohttp_client):
     project(
         routes="""
+        import functools
         from aiohttp import web
         from colibris.views import View
 
@@ -160,7 +161,17 @@ async def test_all_kinds_of_routes_work(project, aiohttp_client):
             async def put(self):
                 return {'kind': 'put'}
 
+        @functools.wraps(plain)
+        async def wrapped(request):
+            return plain(request) | {'kind': 'wrapped'}
+
+        @functools.wraps(coroutine)
+        def wrapping(request):
+            return coroutine(request)
+
         ROUTES = [
+            ('/wrapped', wrapped),
+            ('/wrapping', wrapping),
             ('/plain', plain),
             ('/coroutine', coroutine),
             web.post('/posted', plain),
@@ -182,6 +193,8 @@ async def test_all_kinds_of_routes_work(project, aiohttp_client):
     client = await aiohttp_client(create_app())
     for method, path, kind in [
         ('get', '/plain', 'sync'),
+        ('get', '/wrapped', 'wrapped'),
+        ('get', '/wrapping', 'async'),
         ('get', '/coroutine', 'async'),
         ('post', '/posted', 'sync'),
         ('put', '/viewed', 'put'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -107,17 +108,21 @@ class Endpoint:
         return schema.dump(answer, many=isinstance(answer, (list, tuple)))
 
 
-def compile_handler(endpoint: Endpoint, call: Callable[[web.Request], Any], *, is_async: bool) -> Handler:
-    """Make the coroutine function that serves *endpoint*; the endpoint can be found again by `endpoint_of`."""
+def compile_handler(endpoint: Endpoint, call: Callable[[web.Request], Any]) -> Handler:
+    """Make the coroutine function that serves *endpoint*; the endpoint can be found again by `endpoint_of`.
+
+    *call* runs the endpoint's function on a request, and returns what that returns.
+    """
     respond = endpoint.respond
 
     async def handle_async(request: web.Request) -> web.StreamResponse:
         return respond(await call(request))
 
-    async def handle_sync(request: web.Request) -> web.StreamResponse:
-        return respond(call(request))
+    async def handle_any(request: web.Request) -> web.StreamResponse:
+        answer = call(request)
+        return respond(await answer if inspect.isawaitable(answer) else answer)
 
-    handler: Any = handle_async if is_async else handle_sync
+    handler: Any = handle_async if inspect.iscoroutinefunction(endpoint.function) else handle_any
     handler.endpoint = endpoint
     handler.__wrapped__ = endpoint.function
     return handler  # type: ignore[no-any-return]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +103,7 @@ def _function_handler(method: str, path: str, function: Any) -> Handler:
         permissions=getattr(function, 'permissions', ()),
         docs=docs_of(function),
     )
-    return compile_handler(endpoint, function, is_async=_is_async(function))
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    call = getattr(function, '__call__', None)  # noqa: B004  # objects with an async __call__
-    return inspect.iscoroutinefunction(inspect.unwrap(function)) or inspect.iscoroutinefunction(call)
+    return compile_handler(endpoint, function)
 
 
 def _show(route: Any) -> str:

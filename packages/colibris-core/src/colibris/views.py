@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -100,8 +99,7 @@ class View(AbstractView):
         def call(request: web.Request) -> Any:
             return function(cls(request))
 
-        endpoint = cls._endpoint(method, path, function)
-        return compile_handler(endpoint, call, is_async=inspect.iscoroutinefunction(function))
+        return compile_handler(cls._endpoint(method, path, function), call)
 
     @classmethod
     def endpoint_for(cls, method: str) -> Endpoint | None:
