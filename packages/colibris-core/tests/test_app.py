@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import FormData
+
 from colibris.app import HealthException, create_app
 from colibris.conf import ImproperlyConfigured
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from aiohttp import web
+
 from colibris import health, middleware, plugins, routes, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
 from colibris.endpoints import Endpoint, endpoints

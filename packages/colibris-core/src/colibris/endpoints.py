@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
 from colibris import api
 
 if TYPE_CHECKING:
-    from colibris.views import View
     from marshmallow import Schema
+
+    from colibris.views import View
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+
 from colibris import api, subsystems
 from colibris.conf import settings
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
-from colibris import api
 from marshmallow import ValidationError, fields
+
+from colibris import api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
 from colibris.conf import ImproperlyConfigured
 from colibris.endpoints import Endpoint, Handler, compile_handler, docs_of
 from colibris.views import View, add_view

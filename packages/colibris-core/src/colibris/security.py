@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
+
 from colibris.conf import ImproperlyConfigured
 
 if TYPE_CHECKING:

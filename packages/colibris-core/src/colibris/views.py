@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import web
 from aiohttp.abc import AbstractView
+from marshmallow import Schema
+
 from colibris import api
 from colibris._lazy import hand_on
 from colibris.endpoints import Description, Endpoint, Handler, compile_handler, docs_of, endpoint_of
 from colibris.requests import load_body, load_query
-from marshmallow import Schema
 
 if TYPE_CHECKING:
     from colibris.persist.views import (
