@@ -32,6 +32,12 @@ def requirements(wheel: zipfile.ZipFile) -> list[str]:
     return HeaderParser().parsestr(wheel.read(metadata).decode()).get_all('Requires-Dist', [])
 
 
+def skeleton_files(folder: Path) -> set[str]:
+    """Return the files below *folder*, without what tools leave there."""
+    files = {path.relative_to(folder) for path in folder.rglob('*') if path.is_file()}
+    return {str(path) for path in files if not {'__pycache__', '.ruff_cache', '.DS_Store'} & set(path.parts)}
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_a_wheel_is_the_same_from_the_sources_as_from_the_tree(distributions: Distributions, name: str) -> None:
     from_sources = contents(wheel_of(distributions.wheels, name))
@@ -95,8 +101,7 @@ def test_the_meta_distribution_reaches_every_package(distributions: Distribution
 
 @pytest.mark.parametrize('kind', ['sdist', 'wheel', 'wheel from git'])
 def test_the_skeleton_travels_whole(distributions: Distributions, kind: str, tmp_path: Path) -> None:
-    skeletons = ROOT / 'templates'
-    expected = {str(path.relative_to(skeletons)) for path in skeletons.rglob('*') if path.is_file()}
+    expected = skeleton_files(ROOT / 'templates')
     match kind:
         case 'sdist':
             (archive,) = distributions.sdists.glob('colibris_core-*.tar.gz')
@@ -147,8 +152,7 @@ def test_the_installed_starter_makes_a_project(environment: Environment, tmp_pat
     environment.run('colibris-start-project', 'shop-floor', cwd=tmp_path)
     project = tmp_path / 'shop-floor'
 
-    skeleton = ROOT / 'templates' / 'service'
-    expected = {str(path.relative_to(skeleton)) for path in skeleton.rglob('*') if path.is_file()} | {'.env'}
+    expected = skeleton_files(ROOT / 'templates' / 'service') | {'.env'}
     made = {str(path.relative_to(project)) for path in project.rglob('*') if path.is_file()}
     assert made == {path.replace('__packagename__', 'shopfloor').replace('.py.tmpl', '.py') for path in expected}
     assert (project / 'shopfloor' / 'manage.py').stat().st_mode & 0o111

@@ -6,6 +6,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGED = 'colibris/_templates'
+LEFTOVERS = {'__pycache__', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.DS_Store'}
 
 
 class ShipTemplates(BuildHookInterface):
@@ -18,4 +19,8 @@ class ShipTemplates(BuildHookInterface):
         if version == 'editable':  # read from the checkout, see colibris.startproject
             return
         prefix = 'src/' if self.target_name == 'sdist' else ''
-        build_data['force_include'][str(root.parents[1] / 'templates')] = prefix + PACKAGED
+        templates = root.parents[1] / 'templates'
+        for path in sorted(templates.rglob('*')):
+            inside = path.relative_to(templates)
+            if path.is_file() and LEFTOVERS.isdisjoint(inside.parts):
+                build_data['force_include'][str(path)] = f'{prefix}{PACKAGED}/{inside.as_posix()}'

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from colibris.startproject.errors import CloneFailed
 from colibris.startproject.git import clone
 from colibris.startproject.template import GitTemplate

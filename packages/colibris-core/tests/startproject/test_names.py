@@ -1,6 +1,7 @@
 """The name of the package that follows from the name of a project."""
 
 import pytest
+
 from colibris.startproject import StartProjectError
 from colibris.startproject.names import package_name
 

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from colibris.startproject.errors import InvalidTemplate
 from colibris.startproject.render import render
 
@@ -80,8 +81,8 @@ def test_hidden_files_and_empty_folders_are_copied(template: Path, project: Path
     assert sorted(path.name for path in project.iterdir()) == ['.gitignore', 'static']
 
 
-def test_the_history_and_the_compiled_modules_of_a_template_are_left_out(template: Path, project: Path) -> None:
-    for name in ('.git', '__pycache__'):
+def test_the_history_of_a_template_and_the_caches_of_tools_are_left_out(template: Path, project: Path) -> None:
+    for name in ('.git', '__pycache__', '.ruff_cache'):
         (template / name).mkdir()
         (template / name / 'file').touch()
     (template / 'README.md').touch()

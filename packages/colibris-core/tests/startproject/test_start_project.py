@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from colibris.startproject import StartProjectError, start_project
 
 COMMAND = [sys.executable, '-c', 'from colibris.commands.startproject import main; main()']

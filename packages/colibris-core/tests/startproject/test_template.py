@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from colibris.startproject.errors import InvalidTemplate
 from colibris.startproject.template import GitTemplate, locate
 

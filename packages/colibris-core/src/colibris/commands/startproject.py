@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
 from colibris.startproject import Project, StartProjectError, start_project
 
 

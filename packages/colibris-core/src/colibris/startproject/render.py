@@ -7,8 +7,8 @@ from pathlib import Path
 
 from colibris.startproject.errors import InvalidTemplate
 
-# Never part of a template: a repository's own data, and what Python leaves beside modules.
-SKIPPED = frozenset({'.git', '__pycache__'})
+# Never part of a template: a repository's own data, and what tools leave behind.
+SKIPPED = frozenset({'.git', '__pycache__', '.mypy_cache', '.pytest_cache', '.ruff_cache', '.DS_Store'})
 # Installers compile every .py file of a package; those of a skeleton inside it are no Python yet.
 MODULE_SUFFIX = '.py.tmpl'
 
