@@ -77,7 +77,7 @@ Plain = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def _add(app: web.Application, path: str, function: Plain) -> None:
     endpoint = Endpoint(method='GET', path=path, function=function, docs=Docs(hidden=True))
-    app.router.add_get(path, compile_handler(endpoint, function, is_async=True))
+    app.router.add_get(path, compile_handler(endpoint, function))
 
 
 def _configured_path() -> str:
