@@ -105,7 +105,7 @@ class Subsystem(Generic[B]):
     def configure(self) -> B:
         """Build the backend that the settings ask for; nothing is opened."""
         options = self.options(getattr(settings, self.setting))
-        return cast('B', plugins.build(self.setting, options, self.group, self.base))
+        return cast('B', plugins.build(self.setting, options, self.group, self.base, source=settings.source))
 
     def prepare(self) -> None:
         """Load what the project's code needs before anything is opened, such as models; called before routes are."""
@@ -148,8 +148,11 @@ class Subsystem(Generic[B]):
             await self.close()
 
     @asynccontextmanager
-    async def test_case(self) -> AsyncIterator[None]:
-        """Keep one test from seeing what another did."""
+    async def test_case(self, *, isolated: bool = False) -> AsyncIterator[None]:
+        """Keep one test from seeing what another did.
+
+        An *isolated* test changes what it pleases, for good; what it leaves behind is cleared away after it.
+        """
         yield
 
 

@@ -52,13 +52,14 @@ class Recorder(Subsystem):
         note(f'close {number}')
 
     @asynccontextmanager
-    async def test_case(self):
+    async def test_case(self, *, isolated=False):
         type(self).cases += 1
         token = case.set(self.cases)
-        note(f'begin {self.cases}')
+        word = ' isolated' if isolated else ''
+        note(f'begin {self.cases}{word}')
         yield
         case.reset(token)
-        note(f'end {self.cases}')
+        note(f'end {self.cases}{word}')
 
 
 subsystem = Recorder()

@@ -62,24 +62,32 @@ def test_a_failing_test_ends_its_case(tested, monkeypatch):
 
 ISOLATED = """
     import pytest
-    import recorder
 
     @pytest.mark.isolated_database
     async def test_isolated():
-        assert recorder.case.get() is None
-        assert recorder.session.get() == 1
+        pass
 
     async def test_after():
-        assert recorder.case.get() == 1
-        assert recorder.session.get() == 2
+        pass
+
+    @pytest.mark.isolated_database
+    class TestGroup:
+        async def test_method(self):
+            pass
 """
 
 
-def test_a_marked_test_runs_without_a_case_and_everything_is_opened_again(tested, monkeypatch):
+def test_a_marked_test_is_isolated(tested, monkeypatch):
     tested.use_recorder(monkeypatch)
     tested.write('shop/tests/test_it.py', ISOLATED)
-    tested.run('--strict-markers').assert_outcomes(passed=2)
-    assert tested.notes() == ['open 1', 'close 1', 'open 2', 'begin 1', 'end 1', 'close 2']
+    tested.run('--strict-markers').assert_outcomes(passed=3)
+    assert tested.notes() == [
+        'open 1',
+        *('begin 1 isolated', 'end 1 isolated'),
+        *('begin 2', 'end 2'),
+        *('begin 3 isolated', 'end 3 isolated'),
+        'close 1',
+    ]
 
 
 def test_a_test_with_a_loop_of_its_own_is_refused_while_something_is_open(tested, monkeypatch):
@@ -105,8 +113,10 @@ def test_a_subsystem_that_cannot_be_opened_is_named(tested, monkeypatch):
     tested.write('shop/settings.py', "RECORDER = {'backend': 'plian'}\n")
     tested.write('shop/tests/test_it.py', 'def test_it(): pass\n')
     result = tested.run()
-    assert result.ret != 0
+    result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(['*plian*'])
+    assert 'Traceback' not in result.stdout.str()
+    result.stdout.no_fnmatch_line('*fixtures.py*')
 
 
 VIEWS = """

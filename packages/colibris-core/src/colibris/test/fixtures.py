@@ -4,44 +4,47 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
+
 from colibris import subsystems, transactions
-from colibris.test.session import Session
 
 
 @pytest_asyncio.fixture(scope='session', loop_scope='session', autouse=True)
-async def colibris_session() -> AsyncIterator[Session]:
+async def colibris_session() -> AsyncIterator[None]:
     """Open the project's subsystems for the whole run: a test database is made and migrated once."""
-    session = Session()
-    await session.open()
-    session.show()
-    yield session
-    await session.close()
+    async with AsyncExitStack() as stack:
+        try:
+            found = subsystems.configured()
+            for subsystem in found:
+                await stack.enter_async_context(subsystem.test_session())
+        except Exception as exc:
+            if not _speaks_for_itself(exc):
+                raise
+            pytest.fail(str(exc), pytrace=False)
+        stack.enter_context(subsystems.adopt(found))
+        stack.push_async_callback(transactions.drain)
+        yield
 
 
 @pytest_asyncio.fixture(loop_scope='session', autouse=True)
-async def colibris_case(request: pytest.FixtureRequest, colibris_session: Session) -> AsyncIterator[None]:
+async def colibris_case(request: pytest.FixtureRequest, colibris_session: None) -> AsyncIterator[None]:
     """Keep each test from seeing what another did: what it writes to the database is rolled back."""
     _check_loop(request.node)
-    colibris_session.show()
-    if request.node.get_closest_marker('isolated_database') is not None:
-        try:
-            yield
-        finally:
-            await transactions.drain()
-            await colibris_session.close()
-            await colibris_session.open()
-        return
+    isolated = request.node.get_closest_marker('isolated_database') is not None
     async with AsyncExitStack() as stack:
         for subsystem in subsystems.opened():
-            await stack.enter_async_context(subsystem.test_case())
+            await stack.enter_async_context(subsystem.test_case(isolated=isolated))
         stack.push_async_callback(transactions.drain)
         yield
+
+
+def _speaks_for_itself(error: Exception) -> bool:
+    """Tell whether *error* is one of ours, made to be read without its traceback."""
+    return type(error).__module__.startswith('colibris.')
 
 
 def _check_loop(node: pytest.Item) -> None:
@@ -64,7 +67,13 @@ def web_app() -> web.Application:
 
 
 @pytest_asyncio.fixture(loop_scope='session')
-async def web_app_client(web_app: web.Application, aiohttp_client: Any) -> TestClient[web.Request, web.Application]:
+async def web_app_client(
+    web_app: web.Application, aiohttp_client_cls: type[TestClient[web.Request, web.Application]]
+) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """A client of the application, which runs in the test's own event loop: ``await web_app_client.get('/health')``."""
-    client: TestClient[web.Request, web.Application] = await aiohttp_client(web_app)
-    return client
+    client = aiohttp_client_cls(TestServer(web_app))
+    try:
+        await client.start_server()
+        yield client
+    finally:
+        await client.close()

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ContextDecorator
 from typing import Any, NoReturn, TypeVar
 
 from aiohttp import ClientResponse
+
 from colibris import subsystems
 from colibris.conf import settings
 
@@ -144,4 +145,4 @@ class override_settings(ContextDecorator):  # reads as a statement: with overrid
             with self:
                 return await function(*args, **kwargs)
 
-        return overridden  # type: ignore[return-value]
+        return overridden
