@@ -1,0 +1,247 @@
+"""The model view: what all of them have in common, whatever they do with their rows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tortoise.exceptions import ValidationError as ModelValidationError
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from colibris import api
+from colibris.endpoints import Description, Endpoint, Handler, endpoint_of
+from colibris.persist import errors, writing
+from colibris.persist.filters import ModelFilter
+from colibris.persist.models import database_of
+from colibris.persist.pagination import PageNumberPagination
+from colibris.persist.query import combine
+from colibris.persist.relations import fetch
+from colibris.persist.transactions import transaction
+from colibris.persist.views.parts import Parts, Plan, make_plan
+from colibris.schemas import Schema, fields
+from colibris.views import APIView
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a mixin does with one HTTP method."""
+
+    name: str
+    description: Description
+    #: The hook in which it writes, as it is if no view overrides it.
+    hook: Callable[..., Any] | None = None
+
+
+class ModelView(APIView):
+    """A view of the rows of a model, put together with at least one of the mixins below.
+
+    `get_query` chooses the rows that the view knows: what it leaves out does not exist for any of its methods.
+    `get_related_query` does so for the rows that a body may refer to.
+    """
+
+    model: ClassVar[type[Model]]
+    filter_class: ClassVar[type[ModelFilter] | None] = None
+    pagination_class: ClassVar[type[PageNumberPagination]] = PageNumberPagination
+    #: The field that the URL identifies a row by, and the name of the URL's placeholder for it.
+    lookup_field: ClassVar[str] = 'id'
+    url_identifier: ClassVar[str] = 'id'
+    #: Relations, such as ``author__country``, to be fetched beside those that the response schema reads.
+    prefetch: ClassVar[Sequence[str]] = ()
+
+    _parts: ClassVar[Parts | None] = None
+    _plans: ClassVar[dict[str, Plan]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._parts = None
+        cls._plans = {}
+        names: dict[str, str] = {}
+        for base in cls.__mro__:
+            for method, action in vars(base).get('actions', {}).items():
+                if names.setdefault(method, action.name) != action.name:
+                    raise TypeError(
+                        f'{cls.__qualname__} cannot both {names[method]} and {action.name} by {method}: make two '
+                        'views, one for the collection and one for its members'
+                    )
+
+    @classmethod
+    def compile(cls, method: str, path: str) -> Handler:
+        """Make the handler that serves *method* requests to *path*. Called at start-up."""
+        parts = cls.parts()
+        action = cls.action(method)
+        if action is not None and action.name not in ('list', 'create'):
+            parts.check_identified(path)
+        handler = super().compile(method, path)
+        cls._plans[method] = make_plan(cls, handler.endpoint, action)  # type: ignore[attr-defined]
+        return handler
+
+    @classmethod
+    def parts(cls) -> Parts:
+        """Return what was made of the class's declarations, once."""
+        if cls._parts is None:
+            cls._parts = Parts(cls)
+        return cls._parts
+
+    @classmethod
+    def chooses_rows(cls) -> bool:
+        """Whether the class chooses rows itself, by a `get_query` or `get_object` of its own."""
+        return cls.get_query is not ModelView.get_query or cls.get_object is not ModelView.get_object
+
+    @classmethod
+    def action(cls, method: str) -> Action | None:
+        """Return what the mixins of the class do with *method*; None if the method is the class's own."""
+        for base in cls.__mro__:
+            if method in (actions := vars(base).get('actions', {})):
+                return actions[method]  # type: ignore[no-any-return]
+        return None
+
+    @classmethod
+    def describe(cls, method: str) -> Description:
+        action = cls.action(method)
+        return super().describe(method) if action is None else action.description
+
+    @classmethod
+    def get_body_schema(cls, method: str) -> Schema | None:
+        action = cls.action(method)
+        if action is None or action.name not in ('create', 'update'):
+            return super().get_body_schema(method)
+        if cls.body_schema_class is None:
+            raise TypeError(
+                f'{cls.__qualname__} answers {method} and needs the schema of its bodies: set body_schema_class'
+            )
+        if method == 'PATCH':
+            return cls.body_schema_class(partial=True)
+        if method == 'PUT' and (keys := cls._natural_keys()):
+            return cls.body_schema_class(partial=keys)
+        return cls.body_schema_class()
+
+    @classmethod
+    def _natural_keys(cls) -> tuple[str, ...]:
+        """Return the names of body fields for the primary key: a changed row keeps its own."""
+        loaded = cls.body_schema_class().load_fields if cls.body_schema_class else {}
+        return tuple(name for name, field in loaded.items() if (field.attribute or name) == cls.model._meta.pk_attr)
+
+    @classmethod
+    def get_query_schema(cls, method: str) -> Schema | None:
+        action = cls.action(method)
+        if action is None or action.name != 'list':
+            return super().get_query_schema(method)
+        parts = cls.parts()
+        found: dict[str, Mapping[str, fields.Field[Any]]] = {}
+        if parts.filter is not None:
+            found[type(parts.filter).__name__] = parts.filter.fields
+        found[type(parts.pagination).__name__] = parts.pagination.fields
+        return combine(cls.__qualname__, cls.query_schema_class, found)()
+
+    @classmethod
+    def get_response_schema(cls, method: str) -> Schema | None:
+        action = cls.action(method)
+        if action is not None and action.name == 'destroy':
+            return None
+        schema = super().get_response_schema(method)
+        if schema is None and action is not None:
+            raise TypeError(
+                f'{cls.__qualname__} answers {method} and needs the schema of its answers: set response_schema_class '
+                'or body_schema_class'
+            )
+        return schema
+
+    def get_query(self) -> QuerySet[Any]:
+        """Return the query of the rows that there are for this request; may be overridden as an async method too."""
+        return self.model.all()
+
+    def get_related_query(self, name: str) -> QuerySet[Any]:
+        """Return the query of the rows that a body may refer to by the relation *name*; may be async too."""
+        related: type[Model] = self.model._meta.fields_map[name].related_model  # type: ignore[attr-defined]
+        return related.all()
+
+    async def get_object(self) -> Any:
+        """Return the row that the URL identifies, out of those of `get_query`. Raises NotFound."""
+        condition = self.parts().identify(self.request.match_info[self.url_identifier])
+        if condition is None:
+            raise api.NotFound
+        obj = await (await self._query()).get_or_none(condition)
+        if obj is None:
+            raise api.NotFound
+        return obj
+
+    async def _query(self) -> QuerySet[Any]:
+        return await _awaited(self.get_query())
+
+    async def _related_query(self, name: str) -> QuerySet[Any]:
+        return await _awaited(self.get_related_query(name))
+
+    def _planned(self) -> tuple[Endpoint, Plan]:
+        endpoint = endpoint_of(self.request)
+        if endpoint is None or endpoint.method not in self._plans:
+            raise RuntimeError(f'{type(self).__qualname__} serves only requests that were routed to it')
+        return endpoint, self._plans[endpoint.method]
+
+    async def _fitting_body(self) -> Any:
+        """Return the checked body with the names and values of the model's columns."""
+        data = await self.get_validated_body()
+        writer = self._planned()[1].writer
+        if writer is None:
+            return data
+        data = writer.fit(data)
+        if isinstance(data, dict) and type(self).get_related_query is not ModelView.get_related_query:
+            await self._check_references(data)
+        return data
+
+    async def _check_references(self, data: Mapping[str, Any]) -> None:
+        missing = await writing.missing_references(self.model, data, self._related_query)
+        if missing:
+            raise self._relabelled(_missing(missing))
+
+    @asynccontextmanager
+    async def _writing(self, data: Any = None) -> AsyncIterator[None]:
+        """Write, in a transaction if several statements may be needed; what the database refuses is answered."""
+        plan = self._planned()[1]
+        many = isinstance(data, dict) and not self.model._meta.m2m_fields.isdisjoint(data)
+        try:
+            if plan.in_transaction or many:
+                async with transaction(database_of(self.model)):
+                    yield
+            else:
+                yield
+        except errors.Refusal as exc:
+            answer = await self._answer(exc, data)
+            if answer is None:
+                raise
+            raise self._relabelled(answer) from exc
+        except ModelValidationError as exc:
+            raise self._relabelled(errors.translate(exc) or exc) from exc
+
+    async def _answer(self, error: errors.Refusal, data: Any) -> api.APIException | None:
+        if isinstance(error, errors.MissingReference) and isinstance(data, dict):
+            named = errors.fields_of(error, self.model)
+            missing = named or await writing.missing_references(self.model, data, self._related_query)
+            if missing:
+                return _missing(missing)
+        return errors.translate(error, self.model)
+
+    def _relabelled(self, error: Any) -> Any:
+        """Call the fields in *error* as the client does."""
+        writer = self._planned()[1].writer
+        if writer is not None and isinstance(error, api.APIException) and isinstance(error.details, dict):
+            error.details = {writer.label(name): messages for name, messages in error.details.items()}
+        return error
+
+    async def _shown(self, obj: Any) -> Any:
+        """Fetch what the response schema reads of *obj* beside its columns."""
+        await fetch([obj], self._planned()[1].relations)
+        return obj
+
+
+async def _awaited(query: Any) -> QuerySet[Any]:
+    found: QuerySet[Any] = await query if inspect.iscoroutine(query) else query
+    return found
+
+
+def _missing(columns: Sequence[str]) -> api.SchemaError:
+    message = 'this refers to something that does not exist'
+    return api.SchemaError('some fields of the body are not valid', details={name: [message] for name in columns})

@@ -1,0 +1,203 @@
+"""The mixins of model views: what a view does with its rows, one a HTTP method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Protocol
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from colibris import api
+from colibris.endpoints import Description, Endpoint, endpoints
+from colibris.persist import errors, writing
+from colibris.persist.relations import fetch
+from colibris.persist.views.base import Action, ModelView
+from colibris.persist.views.parts import Parts, Plan
+
+
+class _ModelView(Protocol):
+    """What the mixins need of the view that they are mixed into; `ModelView` has it."""
+
+    model: ClassVar[type[Model]]
+    request: web.Request
+
+    @classmethod
+    def parts(cls) -> Parts: ...
+    async def get_object(self) -> Any: ...
+    async def get_validated_query(self) -> Any: ...
+    async def _query(self) -> QuerySet[Any]: ...
+    async def _related_query(self, name: str) -> QuerySet[Any]: ...
+    async def _fitting_body(self) -> Any: ...
+    async def _shown(self, obj: Any) -> Any: ...
+    def _planned(self) -> tuple[Endpoint, Plan]: ...
+    def _writing(self, data: Any = None) -> AbstractAsyncContextManager[None]: ...
+
+
+class _Creates(_ModelView, Protocol):
+    async def perform_create(self, data: dict[str, Any]) -> Any: ...
+
+
+class _Updates(_ModelView, Protocol):
+    async def perform_update(self, obj: Any, data: dict[str, Any]) -> Any: ...
+    async def _update(self, obj: Any, data: dict[str, Any]) -> Any: ...
+
+
+class _Destroys(_ModelView, Protocol):
+    async def perform_destroy(self, obj: Any) -> None: ...
+
+
+class ListMixin:
+    """Answers GET with a page of the rows, filtered and ordered as the query asks."""
+
+    actions: ClassVar[Mapping[str, Action]] = {'GET': Action('list', Description(is_list=True))}
+
+    async def get(self: _ModelView) -> Any:
+        """List."""
+        args = await self.get_validated_query()
+        parts = self.parts()
+        query = await self._query()
+        patterns: list[str] = []
+        if parts.filter is not None:
+            query = parts.filter.apply(query, args)
+            patterns = parts.filter.patterns(args)
+        try:
+            envelope = await parts.pagination.paginate(query, args)
+        except errors.OperationalError as exc:
+            if patterns and not isinstance(exc, errors.TransactionConflict):
+                message = 'Not a regular expression that this database accepts.'
+                raise api.SchemaError(
+                    'some query parameters are not valid', details={name: [message] for name in patterns}
+                ) from exc
+            raise
+        await fetch(envelope['results'], self._planned()[1].relations)
+        return envelope
+
+
+class CreateMixin:
+    """Answers POST by making a row: 201, with its address in the header Location if the project has a view of it."""
+
+    async def perform_create(self: _ModelView, data: dict[str, Any]) -> Any:
+        """Make a row of *data*, the checked body by the names of columns, and return it.
+
+        An override runs in a transaction.
+        """
+        return await writing.create(self.model, data, self._related_query)
+
+    actions: ClassVar[Mapping[str, Action]] = {
+        'POST': Action('create', Description(status=201, errors=(api.Duplicate,)), hook=perform_create)
+    }
+
+    async def post(self: _Creates) -> web.StreamResponse:
+        """Create."""
+        data = await self._fitting_body()
+        async with self._writing(data):
+            obj = await self.perform_create(data)
+        if not isinstance(obj, Model):
+            raise TypeError(f'{type(self).__qualname__}.perform_create must return the row that it made, not {obj!r}')
+        endpoint, _ = self._planned()
+        response = endpoint.respond(await self._shown(obj))
+        if location := _location(self.request, endpoint, obj):
+            response.headers['Location'] = location
+        return response
+
+
+class RetrieveMixin:
+    """Answers GET with one row."""
+
+    actions: ClassVar[Mapping[str, Action]] = {'GET': Action('retrieve', Description(errors=(api.NotFound,)))}
+
+    async def get(self: _ModelView) -> Any:
+        """Retrieve."""
+        return await self._shown(await self.get_object())
+
+
+class UpdateMixin:
+    """Answers PATCH by changing what the body gives of a row, and PUT by changing all of it.
+
+    What a PUT leaves out takes its default, as it would in a new row, unless clients can only write it.
+    """
+
+    async def perform_update(self: _ModelView, obj: Any, data: dict[str, Any]) -> Any:
+        """Change *obj* to *data*, the checked body by the names of columns; a row that is returned is shown instead.
+
+        An override runs in a transaction.
+        """
+        await writing.update(obj, data, self._related_query)
+        return obj
+
+    _errors = Description(errors=(api.NotFound, api.Duplicate))
+    actions: ClassVar[Mapping[str, Action]] = {
+        'PUT': Action('update', _errors, hook=perform_update),
+        'PATCH': Action('update', _errors, hook=perform_update),
+    }
+
+    async def put(self: _Updates) -> Any:
+        """Replace."""
+        obj = await self.get_object()
+        data = await self._fitting_body()
+        writer = self._planned()[1].writer
+        if writer is not None and isinstance(data, dict):
+            data = await writer.with_defaults(data)
+        return await self._update(obj, data)
+
+    async def patch(self: _Updates) -> Any:
+        """Change."""
+        return await self._update(await self.get_object(), await self._fitting_body())
+
+    async def _update(self: _Updates, obj: Any, data: dict[str, Any]) -> Any:
+        async with self._writing(data):
+            changed = await self.perform_update(obj, data)
+        return await self._shown(changed if isinstance(changed, Model) else obj)
+
+
+class DestroyMixin:
+    """Answers DELETE by removing a row: 204, without a body."""
+
+    async def perform_destroy(self: _ModelView, obj: Any) -> None:
+        """Remove *obj*. An override runs in a transaction."""
+        await writing.delete(obj)
+
+    actions: ClassVar[Mapping[str, Action]] = {
+        'DELETE': Action(
+            'destroy', Description(status=204, errors=(api.NotFound, api.Referenced)), hook=perform_destroy
+        )
+    }
+
+    async def delete(self: _Destroys) -> None:
+        """Delete."""
+        obj = await self.get_object()
+        async with self._writing():
+            await self.perform_destroy(obj)
+
+
+#: By application, and by path of a collection: the end of the addresses of its rows, and the view that has them.
+_members: WeakKeyDictionary[web.Application, dict[str, tuple[str, type[ModelView]] | None]] = WeakKeyDictionary()
+
+
+def _location(request: web.Request, endpoint: Endpoint, obj: Model) -> str | None:
+    """Return the address of *obj* if there is a view that retrieves rows of its model below this one."""
+    known = _members.setdefault(request.app, {})
+    if endpoint.path not in known:
+        known[endpoint.path] = _member_view(request.app, endpoint.path, type(obj))
+    member = known[endpoint.path]
+    if member is None:
+        return None
+    end, view = member
+    identifier = quote(str(getattr(obj, view.parts().lookup)), safe='')
+    return f'{request.rel_url.raw_path.rstrip("/")}/{identifier}{end}'
+
+
+def _member_view(app: web.Application, path: str, model: type[Model]) -> tuple[str, type[ModelView]] | None:
+    for candidate in endpoints(app):
+        view = candidate.view
+        if candidate.method != 'GET' or view is None or not issubclass(view, ModelView) or view.model is not model:
+            continue
+        start, separator, end = candidate.path.rpartition(f'/{{{view.url_identifier}')
+        if separator and start == path.rstrip('/') and end.endswith(('}', '}/')):
+            return end[end.index('}') + 1 :], view
+    return None

@@ -1,0 +1,87 @@
+"""The bookshop, served on each database."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from colibris import persist, subsystems
+from colibris.app import create_app
+from colibris.conf import settings, setup
+
+HERE = Path(__file__).parent
+POSTGRESQL = os.environ.get('COLIBRIS_POSTGRESQL', '127.0.0.1:5432')
+MYSQL = os.environ.get('COLIBRIS_MYSQL', '127.0.0.1:3306')
+
+
+def _listens(address):
+    host, port = address.rsplit(':', 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _server(backend, address, username):
+    if not _listens(address):
+        if os.environ.get('CI'):
+            pytest.fail(f'no {backend} server listens on {address}, and in CI there has to be one')
+        pytest.skip(f'no {backend} server listens on {address}')
+    host, port = address.rsplit(':', 1)
+    worker = os.environ.get('PYTEST_XDIST_WORKER', 'main')
+    name = f'col_views_{worker}'
+    return {'backend': backend, 'name': name, 'host': host, 'port': int(port), 'username': username}
+
+
+@pytest.fixture(scope='session', params=['sqlite', 'postgresql', 'mysql'])
+def database(request, tmp_path_factory):
+    """The setting DATABASE, for each database in turn."""
+    if request.param == 'sqlite':
+        return {'backend': 'sqlite', 'name': str(tmp_path_factory.mktemp('bookshop') / 'books.db')}
+    address, username = (POSTGRESQL, 'postgres') if request.param == 'postgresql' else (MYSQL, 'root')
+    return _server(request.param, address, username)
+
+
+@pytest.fixture(scope='session')
+def made(request):
+    """The databases that have been made in this run."""
+    return set()
+
+
+@pytest.fixture
+async def bookshop(database, made):
+    """The project, set up, its database open and empty."""
+    sys.path.insert(0, str(HERE))
+    setup('bookshop')
+    try:
+        with settings.override(DATABASE=database):
+            if database['backend'] not in made:
+                await persist.get_database().drop()
+                await persist.get_database().create()
+            async with subsystems.running():
+                if database['backend'] not in made:
+                    await persist.get_database().create_tables()
+                    made.add(database['backend'])
+                await _empty()
+                yield
+    finally:
+        settings.reset()
+        sys.path.remove(str(HERE))
+
+
+async def _empty():
+    from bookshop import models
+
+    connection = persist.get_connection()
+    for table in ('book_tag', 'blurb', 'book', 'author', 'country', 'tag', 'account', 'sample'):
+        await connection.execute_query(f'DELETE FROM {table}')  # noqa: S608
+    assert models
+
+
+@pytest.fixture
+async def client(bookshop, aiohttp_client):
+    """A client of the bookshop."""
+    return await aiohttp_client(create_app())
