@@ -136,7 +136,7 @@ class override_settings(ContextDecorator):  # reads as a statement: with overrid
     def __exit__(self, *exc_info: Any) -> None:
         self._active.pop().__exit__(*exc_info)
 
-    def __call__(self, function: F) -> F:  # type: ignore[override]  # as typed, ContextDecorator leaves out coroutines
+    def __call__(self, function: F) -> F:
         if not inspect.iscoroutinefunction(function):
             return super().__call__(function)
 
@@ -145,4 +145,4 @@ class override_settings(ContextDecorator):  # reads as a statement: with overrid
             with self:
                 return await function(*args, **kwargs)
 
-        return overridden
+        return overridden  # type: ignore[return-value]
