@@ -10,15 +10,18 @@ from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from colibris.persist.base import DatabaseBackend
-from colibris.persist.connections import Client, in_block
-from colibris.persist.models import database_of
+from tortoise.apps import Apps
 from tortoise.backends.base import executor
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import ConnectionHandler
 from tortoise.context import TortoiseContext, set_global_context
 from tortoise.exceptions import ConfigurationError, TransactionManagementError
 from tortoise.models import Model
 from tortoise.utils import generate_schema_for_client
+
+from colibris.persist.base import DatabaseBackend
+from colibris.persist.connections import Client, in_block
+from colibris.persist.models import database_of
 
 __all__ = [
     'APP',
@@ -31,6 +34,7 @@ __all__ = [
     'get_client_class',
     'get_connection',
     'get_database',
+    'load_models',
     'opened',
 ]
 
@@ -165,6 +169,16 @@ def _refuse_relations_across(model: type[Model]) -> None:
                 f'{model.__name__}.{name} refers to {related.__name__}, which lives in another database '
                 f'({database_of(related)!r}, not {database_of(model)!r}); keep the id in a plain field instead'
             )
+
+
+def load_models(modules: Iterable[str]) -> None:
+    """Import the model *modules* and relate the models to one another; no database has to be open for that."""
+    names = list(modules)
+    for name in names:
+        importlib.import_module(name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.* has no models', RuntimeWarning)
+        Apps(None, ConnectionHandler()).init_app(APP, names)
 
 
 def current() -> Databases | None:

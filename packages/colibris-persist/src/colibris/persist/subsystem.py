@@ -11,7 +11,7 @@ from colibris.api import APIException
 from colibris.conf import ImproperlyConfigured, settings
 from colibris.persist import errors, testdatabase, url
 from colibris.persist.base import DatabaseBackend
-from colibris.persist.database import DEFAULT, Databases
+from colibris.persist.database import DEFAULT, Databases, load_models
 from colibris.subsystems import NotConfigured, Subsystem
 
 __all__ = ['PersistSubsystem', 'subsystem']
@@ -104,6 +104,10 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
             setting=self.setting,
             package=self.package,
         )
+
+    def prepare(self) -> None:
+        """Load the models, so that views and schemas can be made of them before a database is open."""
+        load_models(subsystems.model_modules())
 
     async def open(self) -> None:
         """Open all databases. Raises ImproperlyConfigured, saying what to do, if one cannot be reached."""
