@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
+
 from colibris.persist.base import TEST_PREFIX, DatabaseBackend, LockTimeout, seconds
 from colibris.persist.connections import Client, Transaction
 from colibris.persist.errors import (
@@ -27,7 +29,7 @@ from colibris.persist.errors import (
     UniqueViolation,
     Violation,
 )
-from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
+from colibris.persist.matching import SQLITE_LOWER
 
 __all__ = ['SQLiteBackend']
 
@@ -94,6 +96,7 @@ class SQLiteClient(_Statements, Client, SqliteClient):
             connection._conn.row_factory = sqlite3.Row
             for pragma, value in self.backend.pragmas.items():
                 await connection.execute_fetchall(f'PRAGMA {pragma} = {value}')
+            await connection.create_function(SQLITE_LOWER, 1, _lower, deterministic=True)
         except BaseException:
             connection.stop()
             raise
@@ -150,6 +153,11 @@ class SQLiteClient(_Statements, Client, SqliteClient):
 
     def translate(self, error: BaseException) -> Exception | None:
         return translate(error, self.backend)
+
+
+def _lower(value: object) -> object:
+    """What LOWER is elsewhere: SQLite's own knows the letters of ASCII only."""
+    return value.lower() if isinstance(value, str) else value
 
 
 async def _end_transaction(raw: aiosqlite.Connection) -> None:
