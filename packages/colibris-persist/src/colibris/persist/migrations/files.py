@@ -143,7 +143,8 @@ class Folder:
         """Write the new migration file *path*; the folder is made when it is missing."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / '__init__.py').touch()
+            if not (self.path / '__init__.py').exists():
+                (self.path / '__init__.py').touch()
             with path.open('x', encoding='utf-8') as file:
                 file.write(text)
         except FileExistsError as exc:

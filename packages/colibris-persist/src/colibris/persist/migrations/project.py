@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from colibris import subsystems
 from colibris.conf import settings
 from colibris.persist import database
+from colibris.persist.connections import in_block
 from colibris.persist.database import DEFAULT
+from colibris.persist.migrations.errors import MigrationError
 from colibris.persist.migrations.files import Folder
 from colibris.persist.migrations.questions import Answers, Ask
 from colibris.persist.migrations.runner import Report, Runner, Status
@@ -120,6 +122,8 @@ def _runner(name: str, connection: BaseDBAsyncClient | None, report: Report | No
     if opened is None:
         raise RuntimeError('the databases were closed')
     backend = opened.backends[name]
+    if in_block(backend) or backend.client.wrapping is not None:
+        raise MigrationError('migrations cannot run within a transaction; migrate before it begins')
     return Runner(folder(name), client, lock=lambda: backend.lock(timeout=LOCK_TIMEOUT), report=report)
 
 

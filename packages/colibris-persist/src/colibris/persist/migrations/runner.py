@@ -73,6 +73,7 @@ class Runner:
             count = len(migrations) if to is None else find(migrations, to)
             back = [item for item in migrations[count:] if item.file in applied] if to is not None else []
             pending = [item for item in migrations[:count] if item.file not in applied]
+            self._check_order(migrations[:count], pending)
             for item in reversed(back):
                 await self._run('downgrade', item)
             for item in pending:
@@ -105,6 +106,16 @@ class Runner:
                 ' database'
             )
         return migrations, set(applied)
+
+    def _check_order(self, migrations: Sequence[Migration], pending: Sequence[Migration]) -> None:
+        """Refuse a migration that comes before one that is applied: it was made for other tables."""
+        later = [item for item in migrations if pending and item.number > pending[0].number and item not in pending]
+        if later:
+            raise MigrationError(
+                f'{pending[0].file} is not applied, but {later[0].file}, which comes after it, is: take that back first'
+                f' (downgrade --to {pending[0].number - 1 or "zero"}), or delete {pending[0].file} and run'
+                ' makemigrations again'
+            )
 
     async def _run(self, direction: str, item: Migration) -> None:
         started = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 from tortoise.connection import get_connections
+from tortoise.exceptions import OperationalError
 
 from colibris.persist.migrations.errors import MigrationError
 from colibris.persist.migrations.script import split
@@ -17,16 +19,47 @@ if TYPE_CHECKING:
     import aiosqlite
 
 
+_DROP_TABLE = re.compile(r'DROP TABLE "((?:[^"]|"")+)"')
+
+
 class _Transaction(SqliteTransactionWrapper):
-    """A client within the transaction. A script does not end it, as sqlite3's own ``executescript`` would."""
+    """A client within the transaction.
+
+    A script does not end it, as sqlite3's own ``executescript`` would. Triggers and indexes that somebody has made by
+    hand for a table outlive its rebuild.
+    """
 
     def __init__(self, client: SqliteClient, raw: aiosqlite.Connection) -> None:
         super().__init__(client)
         self._connection = raw
+        self._parts: dict[str, tuple[str, str]] = {}
 
     async def execute_script(self, query: str) -> None:
         for statement in split(query, 'sqlite'):
+            if match := _DROP_TABLE.fullmatch(statement):
+                self._parts.update(await self._parts_of(match[1].replace('""', '"')))
             await self.execute_query(statement)
+
+    async def _parts_of(self, table: str) -> dict[str, tuple[str, str]]:
+        """Return the indexes and triggers of *table*: by name, the table and the SQL."""
+        rows = await self.execute_query_dict(
+            "SELECT name, tbl_name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
+            ' AND tbl_name = ? COLLATE NOCASE',
+            [table],
+        )
+        return {row['name']: (row['tbl_name'], row['sql']) for row in rows}
+
+    async def restore_parts(self) -> None:
+        """Make again what went with a table that is there again; an index over a column that is gone stays gone."""
+        rows = await self.execute_query_dict('SELECT name FROM sqlite_master')
+        names = {row['name'].lower() for row in rows}
+        for name, (table, sql) in self._parts.items():
+            if name.lower() not in names and table.lower() in names:
+                try:
+                    await self.execute_query(sql)
+                except OperationalError as exc:
+                    if 'no such column' not in str(exc):
+                        raise
 
 
 @asynccontextmanager
@@ -37,6 +70,8 @@ async def sqlite_transaction(client: SqliteClient, *, rebuilds: bool) -> AsyncIt
     missed. Before the commit every reference is checked: MigrationError if one leads nowhere now that did not before.
     """
     async with client.acquire_connection() as raw:
+        if raw.in_transaction:
+            raise MigrationError('migrations cannot run within a transaction; migrate before it begins')
         enforced = await _pragma(raw, 'foreign_keys')
         try:
             if rebuilds:
@@ -48,6 +83,7 @@ async def sqlite_transaction(client: SqliteClient, *, rebuilds: bool) -> AsyncIt
                 token = get_connections().set(client.connection_name, transaction)
                 try:
                     yield transaction
+                    await transaction.restore_parts()
                 finally:
                     get_connections().reset(token)
                 if rebuilds:

@@ -33,8 +33,6 @@ class SqliteDdl(Ddl):
         return self.name(table.name if isinstance(table, Table) else table[1])
 
     def loosen(self, pair: Pair) -> Iterator[str]:
-        if self._rebuilds(pair):
-            return
         gone, _, kept = self.key_changes(pair)
         for key in [*gone, *(old for old, new in kept if old.name != new.name)]:
             if not key.constraint:
