@@ -68,7 +68,7 @@ def checked(target: object, base: type[T], spec: object) -> type[T]:
     if not issubclass(target, base):
         raise IncompatiblePlugin(f'{_name(target)} ({spec!r}) is not a subclass of {wanted}')
     ours, theirs = getattr(base, 'api_version', None), getattr(target, 'api_version', None)
-    if ours != theirs:
+    if ours is not None and ours != theirs:
         raise IncompatiblePlugin(
             f'{_name(target)} was built for version {theirs!r} of {wanted}, but version {ours!r} is installed; '
             f'install a version of the plug-in that is made for it'
@@ -113,6 +113,10 @@ def _construct(backend: type[T], arguments: Mapping[str, object], where: str) ->
     except (TypeError, ValueError) as exc:
         raise InvalidOption(f'{_name(backend)} refuses its options: {exc}', setting=where) from exc
     except Exception as exc:
+        from colibris.conf.errors import ImproperlyConfigured  # conf builds on this package
+
+        if isinstance(exc, ImproperlyConfigured):
+            raise
         missing = missing_module(exc, backend.__module__)
         if missing is not None:
             command = explain.installing(missing, None, backend.__module__)

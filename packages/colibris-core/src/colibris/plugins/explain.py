@@ -42,14 +42,17 @@ def error(exc: BaseException) -> str:
 
 def closest(name: str, names: Iterable[str]) -> str:
     """Return ``; did you mean …?`` if one of *names* is close to *name*, else nothing."""
-    close = difflib.get_close_matches(name, list(names), 1)
-    return f'; did you mean {close[0]!r}?' if close else ''
+    by_fold = {other.casefold(): other for other in names if other != name}
+    close = difflib.get_close_matches(name.casefold(), by_fold, 1)
+    return f'; did you mean {by_fold[close[0]]!r}?' if close else ''
 
 
 def unknown_alias(group: str, alias: str, offers: Iterable[str]) -> str:
+    """Say that *alias* is offered by nothing, what it may have meant, what there is and what can be installed."""
     have = list(offers)
     home, shipped = HOME.get(group, (None, ()))
-    text = f'nothing installed offers {alias!r} in {group!r}{closest(alias, {*have, *shipped})}'
+    hint = '' if alias in shipped else closest(alias, {*have, *shipped})
+    text = f'nothing installed offers {alias!r} in {group!r}{hint}'
     if have:
         text += f' (installed: {", ".join(have)})'
     elif home is None:
@@ -69,6 +72,7 @@ def offered(group: str, offers: Iterable[str]) -> str:
 
 
 def ambiguous(group: str, alias: str, offers: Iterable[EntryPoint]) -> str:
+    """Say who offers the same *alias*, and how to choose."""
     owners = ' and '.join(f'{distribution(offer)} ({offer.value})' for offer in offers)
     if group in UNCHOSEN:
         return f'{alias!r} is offered in {group!r} by {owners}; uninstall all but one of them'
@@ -76,14 +80,18 @@ def ambiguous(group: str, alias: str, offers: Iterable[EntryPoint]) -> str:
     return f'{alias!r} is offered in {group!r} by {owners}; choose by path: {paths}'
 
 
-def no_module(path: str, module: str) -> str:
+def no_module(path: str, module: str, siblings: Iterable[str] = ()) -> str:
+    """Say that a path leads to no module, and which distribution brings it if it is one of ours."""
     text = f'{path!r} leads nowhere: there is no module {module!r}'
     homes = {home for package, (home, _) in HOME.items() if f'{path.replace(":", ".")}.'.startswith(f'{package}.')}
     missing = [home for home in homes if find(home) is None]
-    return text + (f'; it comes with {missing[0]}: pip install {missing[0]}' if missing else '; check its spelling')
+    if missing:
+        return f'{text}; it comes with {missing[0]}: pip install {missing[0]}'
+    return text + (closest(module.rpartition('.')[2], siblings) or '; check its spelling')
 
 
 def no_attribute(path: str, owner: object, name: str) -> str:
+    """Say that what a path leads to is not there."""
     what = f'module {owner.__name__!r}' if isinstance(owner, ModuleType) else repr(owner)
     return f'{path!r} leads nowhere: {what} has no {name!r}{closest(name, dir(owner))}'
 

@@ -10,7 +10,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from colibris.plugins import explain
-from colibris.plugins.errors import AmbiguousPlugin, BrokenPlugin, MissingRequirement, UnknownPlugin
+from colibris.plugins.errors import AmbiguousPlugin, BrokenPlugin, MissingRequirement, PluginError, UnknownPlugin
 
 Offers = Mapping[str, tuple[EntryPoint, ...]]
 
@@ -96,47 +96,56 @@ def _own_package(module: str) -> str:
 
 
 def _load_path(group: str, path: str) -> Any:
-    modules, _, attributes = path.partition(':')
-    names = [*modules.split('.'), *(attributes.split('.') if ':' in path else ())]
+    modules, colon, attributes = path.partition(':')
+    names = [*modules.split('.'), *(attributes.split('.') if colon else ())]
     if not all(name.isidentifier() for name in names):
         raise UnknownPlugin(f"{path!r} is neither an alias nor a path such as 'package.module.Class'")
     try:
-        module, rest = _import_longest(names[: modules.count('.') + 1] if ':' in path else names[:-1])
-        rest += names[modules.count('.') + 1 :] if ':' in path else names[-1:]
-        return _walk(module, rest, path)
-    except UnknownPlugin:
-        raise
+        if colon:
+            return _walk(import_module(modules), attributes.split('.'))
+        return _walk(*_import_longest(names))
     except (Exception, SystemExit) as exc:
         raise _path_error(group, path, names, exc) from exc
 
 
+class _NoAttribute(Exception):
+    """Raised when an object on the way of a path lacks the next name."""
+
+    def __init__(self, owner: object, name: str) -> None:
+        super().__init__(owner, name)
+        self.owner, self.name = owner, name
+
+
 def _import_longest(names: list[str]) -> tuple[ModuleType, list[str]]:
-    """Import the module that *names* begin with, and return it with the names that are left."""
-    for length in range(len(names), 0, -1):
+    """Import the module that *names* begin with, and return it with the names that are left, at least one."""
+    for length in range(len(names) - 1, 1, -1):
         module = '.'.join(names[:length])
         try:
             return import_module(module), names[length:]
         except ModuleNotFoundError as exc:
-            if length == 1 or not f'{module}.'.startswith(f'{exc.name}.'):
+            if not f'{module}.'.startswith(f'{exc.name}.'):
                 raise
-    raise ValueError('a path without names')
+    return import_module(names[0]), names[1:]
 
 
-def _walk(module: ModuleType, names: list[str], path: str) -> Any:
+def _walk(module: ModuleType, names: list[str]) -> Any:
     target: Any = module
     for name in names:
         try:
             target = getattr(target, name)
         except AttributeError as exc:
-            raise UnknownPlugin(explain.no_attribute(path, target, name)) from exc
+            raise _NoAttribute(target, name) from exc
     return target
 
 
-def _path_error(group: str, path: str, names: list[str], exc: BaseException) -> Exception:
-    """Return the error that tells why the import of *path* failed."""
-    name = exc.name if isinstance(exc, ModuleNotFoundError) else None
-    if name and '.'.join(names).startswith(f'{name}.'):
-        return UnknownPlugin(explain.no_module(path, name))
+def _path_error(group: str, path: str, names: list[str], exc: BaseException) -> PluginError:
+    """Return the error that tells why *path* cannot be loaded."""
+    if isinstance(exc, _NoAttribute):
+        if isinstance(exc.owner, ModuleType) and exc.name != names[-1]:
+            return UnknownPlugin(explain.no_module(path, f'{exc.owner.__name__}.{exc.name}', dir(exc.owner)))
+        return UnknownPlugin(explain.no_attribute(path, exc.owner, exc.name))
+    if isinstance(exc, ModuleNotFoundError) and f'{".".join(names)}.'.startswith(f'{exc.name}.'):
+        return UnknownPlugin(explain.no_module(path, str(exc.name)))
     missing = missing_module(exc, '.'.join(names[:-1]))
     if missing is not None:
         command = explain.installing(missing, _offer_at(group, names), path)
