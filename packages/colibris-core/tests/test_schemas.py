@@ -1,8 +1,11 @@
 """What colibris.schemas adds to marshmallow."""
 
+import decimal
+
 import marshmallow
 import pytest
 from aiohttp import FormData, web
+
 from colibris import schemas
 from colibris.requests import load_body
 from colibris.schemas import Schema, fields, validate
@@ -62,3 +65,14 @@ def test_model_schemas_name_the_package_when_it_is_missing(monkeypatch):
         schemas.ModelSchema  # noqa: B018
     with pytest.raises(AttributeError):
         schemas.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize('given', ['1e-8647057500306', '1e10000', '-0.1e-10000', '0e99999'])
+def test_a_decimal_that_would_fill_the_memory_is_refused(given):
+    with pytest.raises(schemas.ValidationError, match='Not a valid number'):
+        fields.Decimal().deserialize(given)
+
+
+@pytest.mark.parametrize('given', ['1.50', '1e30', '-1e-30', 0])
+def test_decimals_of_sensible_size_are_taken(given):
+    assert fields.Decimal().deserialize(given) == decimal.Decimal(str(given))

@@ -1,5 +1,6 @@
 """The fields of schemas: marshmallow's, and one for uploaded files."""
 
+import decimal
 from collections import abc
 from typing import Any
 
@@ -8,6 +9,19 @@ from marshmallow import fields as _fields
 from marshmallow.fields import *  # noqa: F403
 
 __all__ = [*_fields.__all__, 'File']
+
+
+class Decimal(_fields.Decimal):  # type: ignore[no-redef]
+    """A decimal number of a sensible size: written out, ``1e-999999999`` would fill the memory."""
+
+    #: The most digits before or behind the point that its exponent may make.
+    max_exponent = 9999
+
+    def _validated(self, value: Any) -> decimal.Decimal:
+        number = super()._validated(value)
+        if number.is_finite() and abs(number.adjusted()) > self.max_exponent:
+            raise self.make_error('invalid', input=value)
+        return number
 
 
 class File(_fields.Field[FileField]):
