@@ -19,10 +19,10 @@ Json = dict[str, Any]
 Direction = Literal['request', 'response']
 
 #: How a decimal number is written; what marshmallow reads beyond that (spaces, underscores) is not advertised.
-DECIMAL_PATTERN = r'^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$'
+DECIMAL_PATTERN = r'^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$'
 
 #: ISO 8601 times of day; the format "time" of JSON Schema wants an offset, which a ``time`` seldom has.
-TIME_PATTERN = r'^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$'
+TIME_PATTERN = r'^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])?$'
 
 _NUMBERS = {'integer', 'number'}
 
