@@ -1,0 +1,329 @@
+"""A project made by the starter, from the outside: tested, built, installed, extended, migrated and served."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import urlopen
+
+import aiohttp
+import asyncmy
+import asyncpg
+import pytest
+from workspace import Distributions, Environment, make_environment, run
+
+SERVERS = {'postgresql': 'postgresql://postgres@127.0.0.1:5432', 'mysql': 'mysql://root@127.0.0.1:3306'}
+DATABASE = f'col_skeleton_{os.getpid()}'
+
+# The model of the seed's example of a fixture, with the rest that makes it a resource.
+USER = {
+    'models.py': """
+
+class User(Model):
+    id = fields.IntField(primary_key=True)
+    username = fields.CharField(max_length=128, unique=True)
+    password = fields.CharField(max_length=128)
+    first_name = fields.CharField(max_length=64)
+    last_name = fields.CharField(max_length=64)
+    email = fields.CharField(max_length=128, null=True)
+""",
+    'schemas.py': """
+
+class UserSchema(ModelSchema):
+    class Meta:
+        model = models.User
+        fields = ('id', 'username', 'password', 'first_name', 'last_name', 'email')
+""",
+    'views.py': """
+
+class UsersView(ListCreateModelView):
+    model = models.User
+    body_schema_class = schemas.UserSchema
+
+
+class UserView(RetrieveUpdateDestroyModelView):
+    model = models.User
+    body_schema_class = schemas.UserSchema
+""",
+    'routes.py': """
+ROUTES += [
+    ('/users', views.UsersView),
+    ('/users/{id}', views.UserView),
+]
+""",
+    'tests/fixtures.py': """
+
+@pytest.fixture
+async def test_user():
+    yield await models.User.create(
+        username='test_user',
+        password='test_password',
+        first_name='Test',
+        last_name='User',
+        email='testuser@example.com',
+    )
+""",
+    'tests/test_users.py': """from colibris.test import utils
+
+
+async def test_users(web_app_client, test_user):
+    resp = await web_app_client.get('/users')
+    assert resp.status == 200
+
+    j = await resp.json()
+    utils.assert_is_envelope(j, count=1)
+    assert j['results'][0]['username'] == 'test_user'
+    assert 'password' not in j['results'][0]
+""",
+}
+ALICE = {'username': 'alice', 'password': 'secret', 'first_name': 'Alice', 'last_name': 'Liddell'}
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project that was made, and the environment in which its commands run."""
+
+    folder: Path
+    environment: Environment
+
+    @property
+    def package(self) -> Path:
+        return self.folder / 'shopfloor'
+
+    def manage(self, *arguments: str, **variables: str) -> str:
+        """Run a command of the project and return what it printed; fail if it fails."""
+        options = {'cwd': self.folder, 'env': self.environment.variables | variables}
+        return run(self.package / 'manage.py', *arguments, **options).stdout
+
+
+def start(environment: Environment, parent: Path) -> Project:
+    environment.run('colibris-start-project', 'shop-floor', cwd=parent)
+    return Project(parent / 'shop-floor', environment)
+
+
+@pytest.fixture(scope='module')
+def project(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project as made."""
+    return start(environment, tmp_path_factory.mktemp('made'))
+
+
+@pytest.fixture(scope='module')
+def extended(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a second model, its migration made where no server is."""
+    project = start(environment, tmp_path_factory.mktemp('extended'))
+    for name, code in USER.items():
+        with (project.package / name).open('a') as file:
+            file.write(code)
+    project.manage('makemigrations', 'users')
+    return project
+
+
+@pytest.fixture(params=['sqlite', 'postgresql', 'mysql'])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """The environment variables that choose a new, empty database, which is dropped afterwards."""
+    if request.param == 'sqlite':
+        yield {'DATABASE_NAME': str(tmp_path / 'black-box.db')}
+        return
+    server = urlsplit(os.environ.get(f'COLIBRIS_TEST_{request.param.upper()}', SERVERS[request.param]))
+    try:
+        await execute(server, f'DROP DATABASE IF EXISTS {DATABASE}', f'CREATE DATABASE {DATABASE}')
+    except OSError as exc:
+        unreachable(f'no {request.param} at {server.hostname}:{server.port}: {exc}')
+    yield {
+        'DATABASE_BACKEND': request.param,
+        'DATABASE_NAME': DATABASE,
+        'DATABASE_HOST': server.hostname or '',
+        'DATABASE_PORT': str(server.port),
+        'DATABASE_USERNAME': server.username or '',
+        'DATABASE_PASSWORD': server.password or '',
+    }
+    await execute(server, f'DROP DATABASE {DATABASE}')
+
+
+async def execute(server: SplitResult, *statements: str) -> None:
+    """Run *statements* with the bare driver, not with what is tested."""
+    place = {'host': server.hostname, 'port': server.port, 'user': server.username, 'password': server.password or ''}
+    if server.scheme == 'postgresql':
+        connection = await asyncpg.connect(**place, database='postgres')
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+        return
+    async with asyncmy.connect(**place) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            await cursor.execute(statement)
+
+
+def unreachable(message: str) -> NoReturn:
+    if os.environ.get('CI'):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@contextmanager
+def served(command: Path, folder: Path, variables: dict[str, str]) -> Iterator[str]:
+    """Run a server in a process of its own and give its address; SIGTERM must end it with the exit code 0."""
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    log = folder / 'server.log'
+    with log.open('w') as output:
+        variables = variables | {'LISTEN': '127.0.0.1', 'PORT': str(port)}
+        process = subprocess.Popen([command, 'runserver'], cwd=folder, env=variables, stdout=output, stderr=output)
+    try:
+        wait_for_health(f'http://127.0.0.1:{port}/health', process, log)
+        yield f'http://127.0.0.1:{port}'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for_health(url: str, process: 'subprocess.Popen[bytes]', log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), urlopen(url, timeout=5) as response:
+            assert json.load(response) == 'healthy'
+            return
+        time.sleep(0.05)
+    raise AssertionError(f'the server does not answer:\n{log.read_text()}')
+
+
+@pytest.mark.parametrize('command', [('check', '--quiet'), ('format', '--check')])
+def test_the_code_is_clean_as_made(project: Project, command: tuple[str, ...]) -> None:
+    run(sys.executable, '-m', 'ruff', *command, '--no-cache', '.', cwd=project.folder)
+
+
+@pytest.mark.parametrize('command', ['manage.py test', 'pytest'])
+def test_the_tests_pass_as_made(project: Project, command: str) -> None:
+    if command == 'pytest':
+        output = project.environment.run('pytest', cwd=project.folder).stdout
+    else:
+        output = project.manage('test')
+
+    assert re.search(r'\b\d+ passed', output), output
+    assert not re.search(r'failed|error|skipped', output), output
+
+
+def test_the_shipped_migration_makes_what_the_models_say(project: Project) -> None:
+    project.manage('migrate')
+    project.manage('migrate', '--check')
+
+
+def test_manage_py_works_from_any_folder(project: Project, tmp_path: Path) -> None:
+    for folder in (project.package, tmp_path):
+        run(project.package / 'manage.py', 'routes', cwd=folder, env=project.environment.variables)
+
+
+def test_git_takes_the_project_without_what_is_private(project: Project) -> None:
+    run('git', 'init', '-q', cwd=project.folder)
+    (project.folder / 'shopfloor.db').touch()
+    files = run('git', 'ls-files', '--others', '--exclude-standard', cwd=project.folder).stdout.split()
+
+    assert 'shopfloor/.env.default' in files
+    assert 'shopfloor/static/.gitkeep' in files
+    assert not {'.env', 'shopfloor.db'} & set(files)
+
+
+def test_docker_does_not_see_what_is_private(project: Project) -> None:
+    ignored = (project.folder / '.dockerignore').read_text().splitlines()
+
+    assert {'.env', '*.db', '.git/'} <= set(ignored)
+
+
+def test_the_defaults_for_everybody_hold_nothing_of_development(project: Project) -> None:
+    defaults = (project.package / '.env.default').read_text()
+
+    assert not re.search(r'^\s*(DEBUG|SECRET_KEY)', defaults, re.MULTILINE)
+
+
+def test_the_last_stage_of_the_image_is_a_server_that_is_not_root(project: Project) -> None:
+    stages = re.split(r'^(?=FROM )', (project.folder / 'Dockerfile').read_text(), flags=re.MULTILINE)
+
+    assert stages[-1].splitlines()[0].endswith(' AS server')
+    assert re.search(r'^USER shopfloor$', stages[-1], re.MULTILINE)
+    assert re.search(r'^EXPOSE 8888$', stages[-1], re.MULTILINE)
+    assert '/health/live' in stages[-1]
+    assert 'pip' not in stages[-1]
+
+
+def test_the_built_project_serves_where_only_its_wheel_is_installed(
+    project: Project, distributions: Distributions, tmp_path: Path
+) -> None:
+    built = tmp_path / 'dist'
+    run(sys.executable, '-m', 'build', '--no-isolation', '--outdir', built, project.folder)
+    (wheel,) = built.glob('shop_floor-0.1.0-*.whl')
+    assert list(built.glob('shop_floor-0.1.0.tar.gz'))
+    installed = make_environment(tmp_path / 'venv')
+    installed.install('--find-links', distributions.wheels, wheel)
+    folder = tmp_path / 'service'
+    folder.mkdir()
+
+    run(installed.scripts / 'shopfloor', 'migrate', cwd=folder, env=installed.variables)
+    with (
+        served(installed.scripts / 'shopfloor', folder, installed.variables) as address,
+        urlopen(f'{address}/notes', timeout=10) as response,
+    ):
+        assert json.load(response)['count'] == 0
+
+
+def test_the_tests_of_an_extended_project_pass(extended: Project) -> None:
+    assert re.search(r'\b\d+ passed', extended.manage('test'))
+
+
+async def test_an_extended_project_is_migrated_and_served(extended: Project, database: dict[str, str]) -> None:
+    extended.manage('migrate', **database)
+    extended.manage('migrate', '--check', **database)
+    variables = extended.environment.variables | database
+
+    with served(extended.package / 'manage.py', extended.folder, variables) as address:
+        async with aiohttp.ClientSession(address) as client:
+            await use(client)
+
+
+async def use(client: aiohttp.ClientSession) -> None:
+    """Create, read, list, change and delete users and notes, and make the mistakes that clients make."""
+    alice = await ask(client, 'POST', '/users', 201, json=ALICE)
+    path = f'/users/{alice["id"]}'
+    public = {name: value for name, value in ALICE.items() if name != 'password'}
+    assert alice == {'id': alice['id'], **public, 'email': None}
+    assert (await ask(client, 'POST', '/users', 409, json=ALICE))['details'].keys() == {'username'}
+    assert (await ask(client, 'POST', '/users', 400, json={'username': 'bob'}))['details'].keys() >= {'password'}
+    assert (await ask(client, 'GET', '/users', 200))['count'] == 1
+    changed = await ask(client, 'PATCH', path, 200, json={'email': 'alice@example.com'})
+    assert (changed['email'], changed['first_name']) == ('alice@example.com', 'Alice')
+    assert await ask(client, 'GET', path, 200) == changed
+    replaced = await ask(client, 'PUT', path, 200, json={**ALICE, 'last_name': 'Hargreaves'})
+    assert replaced['last_name'] == 'Hargreaves'
+    await ask(client, 'DELETE', path, 204)
+    await ask(client, 'GET', path, 404)
+
+    for title, status in (('Milk', 'open'), ('Bread', 'done'), ('Déjà vu ✓', 'open')):
+        note = await ask(client, 'POST', '/notes', 201, json={'title': title, 'status': status})
+        assert (note['title'], note['status']) == (title, status)
+        assert datetime.fromisoformat(note['created_at']).utcoffset() == timedelta(0)
+    opened = await ask(client, 'GET', '/notes?status=open&order=-title', 200)
+    assert [note['title'] for note in opened['results']] == ['Milk', 'Déjà vu ✓']
+    assert (await ask(client, 'GET', '/notes?search=bread', 200))['count'] == 1
+    page = await ask(client, 'GET', '/notes?order=title&page=2&page_size=2', 200)
+    assert ([note['title'] for note in page['results']], page['count'], page['pages']) == (['Milk'], 3, 2)
+    assert (await ask(client, 'GET', '/notes?status=lost', 400))['details'].keys() == {'status'}
+    assert (await ask(client, 'GET', '/api/docs/openapi.json', 200))['openapi'].startswith('3.1')
+
+
+async def ask(client: aiohttp.ClientSession, method: str, path: str, status: int, **options: Any) -> Any:
+    async with client.request(method, path, **options) as response:
+        body = await response.text()
+        assert response.status == status, f'{method} {path}: {response.status} {body}'
+        return json.loads(body) if body else None
