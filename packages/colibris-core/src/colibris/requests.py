@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 FORM = 'application/x-www-form-urlencoded'
 MULTIPART = 'multipart/form-data'
+
+#: The request that is being answered, for what has no other way to know it, such as a template's language.
+current_request: ContextVar[web.Request | None] = ContextVar('colibris_request', default=None)
 
 #: Where checked data waits for the handler.
 BODY = web.RequestKey('body', object)

@@ -7,11 +7,12 @@ import traceback
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from marshmallow import ValidationError
+
 from colibris import api, subsystems
 from colibris.conf import settings
 from colibris.health import HealthException
-from colibris.requests import messages_of
-from marshmallow import ValidationError
+from colibris.requests import current_request, messages_of
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 @web.middleware
 async def handle_errors_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer with the error envelope when something fails further down; details of faults only in DEBUG."""
+    current_request.set(request)
     try:
         return await handler(request)
     except api.APIException as exc:
