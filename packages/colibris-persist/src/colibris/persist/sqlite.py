@@ -8,6 +8,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ from colibris.persist.matching import SQLITE_LOWER
 __all__ = ['SQLiteBackend']
 
 MEMORY = ':memory:'
+
+# Tortoise does so for dates and decimals, and leaves out times.
+sqlite3.register_adapter(time, time.isoformat)
+
 _JOURNAL_MODES = ('wal', 'delete', 'truncate', 'persist', 'memory')
 _SYNCHRONOUS = ('off', 'normal', 'full', 'extra')
 
