@@ -51,7 +51,7 @@ def check_spellings(given: Mapping[str, Any], origins: Mapping[str, str], automa
                 source=origins[name],
             )
     for name, value in automatic.items():
-        if name in given and given[name] != value:
+        if name in given and str(given[name]) != value:
             raise ImproperlyConfigured(
                 f'{name} ({origins[name]}) is set by Colibris itself: remove it', setting=name, source=origins[name]
             )
@@ -62,7 +62,7 @@ def check_variables(records: Iterable[Record]) -> None:
 
     The ``.env`` files are the project's: a variable there that begins with the prefix of one of our settings must be
     read by a schema. The environment is shared with others: a variable there counts as a slip only if what it is like
-    is given nowhere.
+    belongs to one of our settings, and is given nowhere.
     """
     known = known_names()
     for record in records:
@@ -70,7 +70,7 @@ def check_variables(records: Iterable[Record]) -> None:
             if name in record.declared:
                 continue
             meant = near_miss(name, record.declared)
-            if meant is not None and (variable.source != ENVIRONMENT or meant not in record.variables):
+            if meant is not None and (variable.source != ENVIRONMENT or _is_ours(meant, record, known)):
                 raise ImproperlyConfigured(
                     f'{name} ({variable.source}) is read by no settings schema; did you mean {meant}?',
                     setting=name,
@@ -87,6 +87,12 @@ def check_variables(records: Iterable[Record]) -> None:
                     setting=name,
                     source=variable.source,
                 )
+
+
+def _is_ours(variable: str, record: Record, known: set[str]) -> bool:
+    """Tell whether *variable* is declared for a setting of ours, and given nowhere."""
+    setting = record.declared[variable].removesuffix('_') or variable
+    return setting in known and variable not in record.variables
 
 
 def _kind_of(value: Any) -> str:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from colibris.conf.errors import ImproperlyConfigured
 from dotenv.main import DotEnv
 from dotenv.parser import Original, parse_stream
+
+from colibris.conf.errors import ImproperlyConfigured
 
 ENVIRONMENT, DOT_ENV, DOT_ENV_DEFAULT = 'environment', '.env', '.env.default'
 

@@ -13,7 +13,10 @@ _SECRET_PARTS = re.compile(
     r'passw(?:or)?d|passphrase|secret|token|credential|apikey|privatekey|signature', re.IGNORECASE
 )
 _SECRET_WORDS = frozenset({'key', 'keys', 'pass', 'pwd', 'dsn', 'salt'})
-_HARMLESS_ENDS = frozenset({'field', 'fields', 'claim', 'name'})
+_HARMLESS_ENDS = frozenset({'field', 'fields', 'claim', 'name', 'prefix'})
+_MEASURES = frozenset(
+    {'age', 'bytes', 'days', 'hours', 'length', 'lifetime', 'limit', 'minutes', 'seconds', 'size', 'ttl'}
+)
 
 _URL_PASSWORD = re.compile(r'(://[^\s:@/]*:)[^\s]+(?=@)')
 _ASSIGNMENT = re.compile(
@@ -26,7 +29,7 @@ _ASSIGNMENT = re.compile(
 def is_secret(name: str) -> bool:
     """Tell whether a setting or key of this *name* holds a secret: ``password``, ``SECRET_KEY``, ``apiToken`` …
 
-    Names that end with ``field``, ``claim`` or ``name`` say where a secret is, not what it is: ``key_field``.
+    Names that end with ``field``, ``claim``, ``name`` or ``prefix`` tell of a secret, not the secret: ``key_field``.
     """
     words = [word.lower() for word in _WORDS.findall(name)]
     if not words or words[-1] in _HARMLESS_ENDS:
@@ -34,11 +37,15 @@ def is_secret(name: str) -> bool:
     return bool(_SECRET_PARTS.search(name.replace('_', '').replace('-', '')) or _SECRET_WORDS.intersection(words))
 
 
+def _is_measure(name: str) -> bool:
+    return [word.lower() for word in _WORDS.findall(name)][-1] in _MEASURES
+
+
 def mask(value: Any, name: str = '') -> Any:
     """Return *value* as it can be shown: what bears a secret name, and passwords within texts, are replaced."""
     if value is None or isinstance(value, bool) or (isinstance(value, str | bytes) and not value):
         return value
-    if is_secret(name):
+    if is_secret(name) and not (isinstance(value, int | float) and _is_measure(name)):
         return MASK
     if isinstance(value, Mapping):
         return {mask(key): mask(item, key if isinstance(key, str) else '') for key, item in value.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import tomllib
 import traceback
 from dataclasses import dataclass
@@ -56,7 +55,6 @@ def import_settings(package: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImproperlyConfigured:
-        sys.modules.pop(name, None)
         raise
     except ModuleNotFoundError as exc:
         if exc.name is not None and f'{package}.'.startswith(f'{exc.name}.'):
@@ -66,21 +64,19 @@ def import_settings(package: str) -> ModuleType:
             raise ImproperlyConfigured(
                 f'the package {package!r} has no settings.py: make one, it may be empty'
             ) from exc
-        raise ImproperlyConfigured(_told(exc, package)) from exc
+        raise ImproperlyConfigured(_told(exc)) from exc
     except (Exception, SystemExit) as exc:
-        raise ImproperlyConfigured(_told(exc, package)) from exc
+        raise ImproperlyConfigured(_told(exc)) from exc
 
 
-def _told(exc: BaseException, package: str) -> str:
+def _told(exc: BaseException) -> str:
     """Say in which line of settings.py an error arose, and where it was raised if that is elsewhere."""
     error = ' '.join(f'{type(exc).__name__}: {exc}'.split())
     if isinstance(exc, SyntaxError):
         error = f'{type(exc).__name__}: {exc.msg}'
         return f'{exc.filename}, line {exc.lineno}: {error}'
     frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if not frame.filename.startswith('<frozen')]
-    place = next((frame for frame in reversed(frames) if Path(frame.filename).name == 'settings.py'), None)
-    if place is None:
-        return f'{package}.settings cannot be imported: {error}'
     last = frames[-1]
+    place = next((frame for frame in reversed(frames) if Path(frame.filename).name == 'settings.py'), last)
     within = f' (raised in {last.filename}, line {last.lineno})' if last is not place else ''
     return f'{place.filename}, line {place.lineno}: {error}{within}'

@@ -17,16 +17,17 @@ sets ``DATABASE['host']`` and ``DATABASE['port']`` from ``DATABASE_HOST`` and ``
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import marshmallow
+from marshmallow import fields, validate
+
 from colibris.conf.environment import Variable, read_variables
 from colibris.conf.errors import ImproperlyConfigured
-from colibris.conf.known import ALIASES
 from colibris.conf.sources import SETTINGS, Record, record_of
-from marshmallow import fields, validate
 
 __all__ = ['SettingsSchema', 'fields', 'validate']
 
@@ -48,13 +49,61 @@ class _Options(marshmallow.SchemaOpts):
         self.prefix: str = getattr(meta, 'prefix', '')
 
 
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    """A field of a schema, the variable that it reads, and the variable as it was found, if it was."""
+
+    field: fields.Field[Any]
+    variable: str
+    found: Variable | None
+    prefix: str
+
+    @property
+    def loads_from(self) -> str:
+        return self.field.data_key or str(self.field.name)
+
+    @property
+    def loads_to(self) -> str:
+        return self.field.attribute or str(self.field.name)
+
+    def raw(self) -> Any:
+        """Return what the field can load: the text, or the list or dictionary that the text holds."""
+        text = self.found.value if self.found is not None else ''
+        if not text and self.field.allow_none:
+            return None
+        if not text and not isinstance(self.field, fields.String):
+            raise self.refusal('it is empty: give it a value or remove it')
+        if isinstance(self.field, fields.List | fields.Tuple) and not text.lstrip().startswith('['):
+            return [item.strip() for item in text.split(',')]
+        if isinstance(self.field, fields.List | fields.Tuple | fields.Mapping | fields.Nested):
+            try:
+                return json.loads(text)
+            except ValueError as exc:
+                raise self.refusal('it is not valid JSON') from exc
+        return text
+
+    def refusal(self, reason: str) -> ImproperlyConfigured:
+        """Return the error for a value that cannot be used; the value is not shown, as it may be a secret."""
+        name = self.prefix.removesuffix('_') or self.variable
+        setting = f'{name}.{self.loads_to.lower()}' if self.prefix else name
+        if self.found is None:
+            message = f'{self.variable} is required: set it in the environment, in .env or in .env.default'
+            return ImproperlyConfigured(message, setting=setting)
+        purpose = f", which sets {name}['{self.loads_to.lower()}']" if self.prefix else ''
+        kinds = (text for kind, text in _EXPECTED.items() if isinstance(self.field, kind))
+        expected = next(kinds, f'a value for {type(self.field).__name__}')
+        doubt = '' if reason.startswith('Not a valid') else f': {reason}'
+        message = f'{self.variable} ({self.found.source}){purpose}: expected {expected}{doubt}'
+        return ImproperlyConfigured(message, setting=setting, source=self.found.source)
+
+
 class SettingsSchema(marshmallow.Schema):
     """A marshmallow schema whose fields are environment variables.
 
     The environment comes before ``.env`` (in the current folder, else the project's), which comes before
     ``PACKAGE/.env.default``. With ``Meta.prefix`` the variables bear that prefix, and become keys, in lower case, of
     the dictionary setting of that name. Lists are values separated by commas, or JSON; dictionaries are JSON. An empty
-    variable is an empty string for a string field, None for a field with ``allow_none``, and an error for others.
+    variable is None for a field with ``allow_none``, else an empty string for a string field, else an error.
     """
 
     OPTIONS_CLASS = _Options
@@ -69,20 +118,14 @@ class SettingsSchema(marshmallow.Schema):
         record = record_of(target)
         record.variables = read_variables(_package_dir(target))
         prefix = self._prefix()
-        fields_by_variable = {prefix + (item.data_key or name): item for name, item in self.load_fields.items()}
-        record.declared.update(dict.fromkeys(fields_by_variable, prefix))
-        given = {name: record.variables[name] for name in fields_by_variable if name in record.variables}
-        loaded = self._load(given, fields_by_variable)
-        sources = {self._key(fields_by_variable[name]): variable.source for name, variable in given.items()}
+        bindings = [self._bind(field, prefix, record.variables) for field in self.load_fields.values()]
+        record.declared.update({binding.variable: prefix for binding in bindings})
+        loaded = self._load(bindings)
+        sources = {binding.loads_to: binding.found.source for binding in bindings if binding.found is not None}
         if prefix:
-            self._write_keys(prefix, record, loaded, given, sources)
-            return
-        for name, value in loaded.items():
-            if name in sources:
-                target[name] = value
-                record.values[name,] = (value, sources[name])
-            else:
-                target.setdefault(name, value)
+            _write_keys(prefix.removesuffix('_'), record, loaded, sources)
+        else:
+            _write(record, loaded, sources)
 
     def _prefix(self) -> str:
         prefix = self.opts.prefix
@@ -94,116 +137,64 @@ class SettingsSchema(marshmallow.Schema):
             )
         return prefix
 
-    @staticmethod
-    def _key(field: fields.Field[Any]) -> str:
-        return field.attribute or str(field.name)
+    def _bind(self, field: fields.Field[Any], prefix: str, variables: Mapping[str, Variable]) -> _Binding:
+        if field.data_key is None and not str(field.name).isupper():
+            raise ImproperlyConfigured(
+                f'{type(self).__name__}.{field.name} must be in upper case, as the variable that it reads',
+                source=SETTINGS,
+            )
+        variable = prefix + (field.data_key or str(field.name))
+        return _Binding(field, variable, variables.get(variable), prefix)
 
-    def _load(
-        self, given: Mapping[str, Variable], fields_by_variable: Mapping[str, fields.Field[Any]]
-    ) -> Mapping[str, Any]:
-        """Return the values that the fields make of the variables."""
-        data = {
-            _name(fields_by_variable[name]): _read(name, variable, fields_by_variable[name])
-            for name, variable in given.items()
-        }
+    def _load(self, bindings: Sequence[_Binding]) -> Mapping[str, Any]:
+        """Return the values that the fields make of the variables that were found."""
+        data = {binding.loads_from: binding.raw() for binding in bindings if binding.found is not None}
         try:
             loaded = self.load(data)
         except marshmallow.ValidationError as exc:
-            raise self._refusal(exc, given, fields_by_variable) from exc
+            messages = exc.normalized_messages()  # type: ignore[no-untyped-call]
+            for binding in bindings:
+                if binding.loads_from in messages:
+                    raise binding.refusal(_flat(messages[binding.loads_from])) from exc
+            raise ImproperlyConfigured(f'{type(self).__name__}: {_flat(messages)}', source=SETTINGS) from exc
         if not isinstance(loaded, Mapping):
-            raise ImproperlyConfigured(
-                f'{type(self).__name__} must load a dictionary, not {type(loaded).__name__}', source=SETTINGS
-            )
+            kind = type(loaded).__name__
+            raise ImproperlyConfigured(f'{type(self).__name__} must load a dictionary, not {kind}', source=SETTINGS)
         return loaded
 
-    def _refusal(
-        self,
-        exc: marshmallow.ValidationError,
-        given: Mapping[str, Variable],
-        fields_by_variable: Mapping[str, fields.Field[Any]],
-    ) -> ImproperlyConfigured:
-        """Return the error for the first of the variables that are refused."""
-        messages = exc.normalized_messages()  # type: ignore[no-untyped-call]
-        for name, field in fields_by_variable.items():
-            if (told := messages.get(_name(field))) is not None:
-                return _refuse(name, given.get(name), field, _flat(told))
-        return ImproperlyConfigured(f'{type(self).__name__}: {_flat(messages)}', source=SETTINGS)
 
-    def _write_keys(
-        self,
-        prefix: str,
-        record: Record,
-        loaded: Mapping[str, Any],
-        given: Mapping[str, Variable],
-        sources: Mapping[str, str],
-    ) -> None:
-        """Create or update the dictionary that *prefix* names."""
-        if not loaded:
-            return
-        name = prefix.removesuffix('_')
-        target, setting = record.target, ALIASES.get(name, name)
-        first = next(((variable, found.source) for variable, found in given.items()), (f'{prefix}…', SETTINGS))
-        _check_spelling(name, setting, target, first)
-        current = target.get(setting)
-        if current is not None and not isinstance(current, dict):
-            raise ImproperlyConfigured(
-                f'{first[0]} ({first[1]}) sets a key of {setting}, but {setting} is no dictionary but '
-                f'{type(current).__name__} in settings.py: give it as a dictionary',
-                setting=setting,
-                source=first[1],
-            )
-        if current is None:
-            record.created.add(setting)
-        merged = dict(current or {})
-        for key, value in loaded.items():
-            if key in sources:
-                merged[key.lower()] = value
-                record.values[setting, key.lower()] = (value, sources[key])
-            else:
-                merged.setdefault(key.lower(), value)
-        target[setting] = merged
+def _write(record: Record, loaded: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    for name, value in loaded.items():
+        if name in sources:
+            record.target[name] = value
+            record.values[name,] = (value, sources[name])
+        else:
+            record.target.setdefault(name, value)
 
 
-def _check_spelling(name: str, setting: str, target: Mapping[str, Any], first: tuple[str, str]) -> None:
-    """Refuse variables of one spelling where the setting is given in another."""
-    spellings = {setting, *(alias for alias, meant in ALIASES.items() if meant == setting)}
-    other = next((spelling for spelling in sorted(spellings - {name}) if target.get(spelling) is not None), None)
-    if other is not None and (name != setting or other != setting):
+def _write_keys(name: str, record: Record, loaded: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    """Create or update the dictionary *name*; defaults alone do not create it."""
+    current = record.target.get(name)
+    if not sources and not isinstance(current, dict):
+        return
+    if current is not None and not isinstance(current, dict):
+        key, source = next(iter(sources.items()))
         raise ImproperlyConfigured(
-            f'{first[0]} ({first[1]}) and {other} are two spellings of one setting: use {setting} for both',
-            setting=setting,
-            source=first[1],
+            f'{name}_{key} ({source}) sets a key of {name}, which is no dictionary in settings.py but a '
+            f'{type(current).__name__}: write it as a dictionary',
+            setting=name,
+            source=source,
         )
-
-
-def _read(name: str, variable: Variable, field: fields.Field[Any]) -> Any:
-    """Return what *field* can load: text, or the list or dictionary that the text holds."""
-    if not variable.value and field.allow_none:
-        return None
-    if not variable.value and not isinstance(field, fields.String):
-        raise _refuse(name, variable, field, 'it is empty: give it a value or remove it')
-    if isinstance(field, fields.List | fields.Tuple) and not variable.value.lstrip().startswith('['):
-        return [item.strip() for item in variable.value.split(',')]
-    if isinstance(field, fields.List | fields.Tuple | fields.Mapping | fields.Nested):
-        try:
-            return json.loads(variable.value)
-        except ValueError as exc:
-            raise _refuse(name, variable, field, 'it is not valid JSON') from exc
-    return variable.value
-
-
-def _refuse(name: str, variable: Variable | None, field: fields.Field[Any], reason: str) -> ImproperlyConfigured:
-    if variable is None:
-        message = f'{name} is required: set it in the environment, in .env or in .env.default'
-        return ImproperlyConfigured(message, setting=name)
-    expected = next((text for kind, text in _EXPECTED.items() if isinstance(field, kind)), type(field).__name__)
-    doubt = '' if reason.startswith('Not a valid') else f': {reason}'
-    message = f'{name} ({variable.source}): expected {expected}{doubt}'
-    return ImproperlyConfigured(message, setting=name, source=variable.source)
-
-
-def _name(field: fields.Field[Any]) -> str:
-    return field.data_key or str(field.name)
+    if current is None:
+        record.created.add(name)
+    merged = dict(current or {})
+    for key, value in loaded.items():
+        if key in sources:
+            merged[key.lower()] = value
+            record.values[name, key.lower()] = (value, sources[key])
+        else:
+            merged.setdefault(key.lower(), value)
+    record.target[name] = merged
 
 
 def _flat(messages: Any) -> str:

@@ -31,6 +31,7 @@ class Settings:
 
     def __init__(self) -> None:
         self._package: str | None = None
+        self._given: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._sources: dict[str, str] = {}
 
@@ -97,21 +98,19 @@ class Settings:
     @contextmanager
     def override(self, **values: Any) -> Iterator[Settings]:
         """Change settings within a ``with`` block, for tests. Without a project, the others have their defaults."""
-        before = self._values, self._sources
+        before = self._given, self._values, self._sources
         given, origins = _normalised(values, dict.fromkeys(values, OVERRIDE))
         for name, value in given.items():
             check_value(name, value, OVERRIDE)
-        kept = {name: self._values[name] for name in self._sources if name in self._values and name not in given}
-        keep_sources = {name: source for name, source in self._sources.items() if name.partition('.')[0] not in given}
-        automatic = {name: value for name, value in self._values.items() if name in KNOWN and KNOWN[name].automatic}
-        self._set({**automatic, **kept, **given}, {**keep_sources, **origins})
+        kept = {name: source for name, source in self._sources.items() if name.partition('.')[0] not in given}
+        self._set({**self._given, **given}, {**kept, **origins})
         try:
             yield self
         finally:
-            self._values, self._sources = before
+            self._given, self._values, self._sources = before
 
     def _set(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-        """Take *values* over the defaults."""
+        """Take *values*, as they were given, over the defaults."""
         effective = {name: setting.make_default() for name, setting in KNOWN.items()} | dict(values)
         found_sources = dict(origins)
         if 'LOGGING' not in values and effective['DEBUG']:
@@ -120,7 +119,7 @@ class Settings:
         effective['LOGGING'] = merge(effective['LOGGING'], overrides)
         for key in overrides:
             found_sources[f'LOGGING.{key}'] = origins.get('LOGGING_OVERRIDES', sources.DEFAULT)
-        self._values, self._sources = effective, found_sources
+        self._given, self._values, self._sources = dict(values), effective, found_sources
 
     def __getattr__(self, name: str) -> Any:
         if not name.isupper() or name.startswith('_'):
@@ -178,6 +177,8 @@ def setup(package: str | None = None) -> Settings:
     Without *package* the project is the one of the current folder (``[tool.colibris]`` in its pyproject.toml), whose
     root is put on the path of Python. Raises ImproperlyConfigured if something is wrong with a setting.
     """
+    if package is None and settings.loaded:
+        return settings
     if package is None:
         project = find_project()
         package = project.package
