@@ -28,10 +28,16 @@ asyncio.run(serve(app, sockets, shutdown=shutdown, on_listening=lambda: print('s
 """
 
 
-def free_port() -> int:
+def find_port() -> int:
     with socket.socket() as sock:
         sock.bind(('127.0.0.1', 0))
         return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Find a port that nobody uses."""
+    return find_port()
 
 
 @dataclass
@@ -56,7 +62,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     def start_server(source: str, *, limit: float = 30, wait: bool = True) -> Served:
         script = tmp_path / 'serving.py'
         script.write_text(HEAD + source + TAIL)
-        port = free_port()
+        port = find_port()
         process = subprocess.Popen([sys.executable, script, str(port), str(limit)], stdout=subprocess.PIPE)
         processes.append(process)
         if wait:

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 from aiohttp import web
+
 from colibris.server.protocol import Runner
 
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from aiohttp import web
+
 from colibris.server import bind, serve
 from colibris.server.serving import Shutdown, Stop
 

@@ -4,6 +4,7 @@ import socket
 import sys
 
 import pytest
+
 from colibris.server.sockets import BindError, accept_queued, bind, listen, listening_urls, refuse_newcomers
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import click
+
 from colibris import plugins
 from colibris.checks import GROUP, Check, Level, Problem
 from colibris.commands.context import Place, describe, load_project, run_async

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, cast
 
 import click
+
 from colibris import conf
 from colibris.conf import ImproperlyConfigured
 from colibris.conf.project import Project, find_project
@@ -115,21 +116,23 @@ def describe(error: BaseException, project: Project | None = None) -> str:
         return error.format_message()
     if type(error).__module__.partition('.')[0] == 'colibris':
         return str(error) or type(error).__name__
-    text = f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
-    place = None if isinstance(error, SyntaxError) else _line_of(error, project)
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    text = f'{type(error).__name__}: {message}' if message else type(error).__name__
+    place = _line_of(error, project)
     return f'{place}: {text}' if place else text
 
 
 def _line_of(error: BaseException, project: Project | None) -> str | None:
-    """Return the innermost line of the project that *error* went through."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Return the innermost line of the project that *error* went through, or that does not compile."""
+    if isinstance(error, SyntaxError):
+        lines = [(error.filename, error.lineno)]
+    else:
+        lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if project is None:
         return None
     package = package_folder(project)
-    inside = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
-    if not inside:
-        return None
-    return f'{Path(inside[-1].filename).relative_to(project.root)}, line {inside[-1].lineno}'
+    inside = [(Path(name), number) for name, number in lines if name and Path(name).is_relative_to(package)]
+    return f'{inside[-1][0].relative_to(project.root)}, line {inside[-1][1]}' if inside else None
 
 
 def run_async(main: Coroutine[Any, Any, Any]) -> Any:

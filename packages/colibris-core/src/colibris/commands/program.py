@@ -1,11 +1,13 @@
 """The one click program behind ``colibris`` and every ``manage.py``."""
 
+import functools
 import traceback
 from difflib import get_close_matches
 from textwrap import shorten
 from typing import Any
 
 import click
+
 from colibris import plugins
 from colibris._version import __version__
 from colibris.commands import own
@@ -48,12 +50,12 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         installed = cmd_name in plugins.found(COMMANDS)
         if installed and not own.may_define(_project(ctx), cmd_name):
-            return self._load(cmd_name)
+            return _load(cmd_name)
         project = own.commands_of(_project(ctx))
         mine = project.found.get(cmd_name)
         if installed and mine is not None:
             return BrokenCommand(cmd_name, _taken(cmd_name, project.module))
-        return self._load(cmd_name) if installed else mine
+        return _load(cmd_name) if installed else mine
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -83,15 +85,6 @@ class Program(click.Group):
                 raise
             raise CommandError(describe(error, _project(ctx))) from error
 
-    def _load(self, name: str) -> click.Command:
-        try:
-            command = plugins.load(COMMANDS, name)
-            if not isinstance(command, click.Command):
-                raise plugins.BrokenPlugin(f'the command {name!r} is no click command but {command!r}')
-        except Exception as error:
-            return BrokenCommand(name, error)
-        return _with_options(name, command)
-
     def _unknown(self, ctx: click.Context, name: str) -> str:
         message = f'there is no command {name!r}'
         if close := get_close_matches(name, self.list_commands(ctx), 1):
@@ -107,6 +100,18 @@ class Program(click.Group):
 def _project(ctx: click.Context) -> Project | None:
     place = ctx.find_object(Place)
     return place.project_if_any if place else None
+
+
+@functools.cache
+def _load(name: str) -> click.Command:
+    """Load an installed command; one that cannot be loaded fails when it is run."""
+    try:
+        command = plugins.load(COMMANDS, name)
+        if not isinstance(command, click.Command):
+            raise plugins.BrokenPlugin(f'the command {name!r} is no click command but {command!r}')
+    except Exception as error:
+        return BrokenCommand(name, error)
+    return _with_options(name, command)
 
 
 def _taken(name: str, module: str) -> CommandError:

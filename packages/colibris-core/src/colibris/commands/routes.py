@@ -7,12 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from colibris.commands.context import project_command
 from colibris.commands.table import print_table
 
 if TYPE_CHECKING:
-    from colibris.endpoints import Endpoint
     from marshmallow import Schema
+
+    from colibris.endpoints import Endpoint
 
 HEADINGS = ('METHOD', 'PATH', 'VIEW', 'BODY', 'QUERY', 'RESPONSE', 'NEEDS')
 

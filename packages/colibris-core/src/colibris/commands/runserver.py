@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
+
 from colibris.commands.context import current_project, package_folder, project_command, run_async
 
 if TYPE_CHECKING:
@@ -108,11 +109,15 @@ def _reload(sockets: Sequence[socket.socket], beside: Sequence[Sequence[str]]) -
     from colibris.server.reloader import Reloader
 
     project = current_project()
-    _announcer(sockets)()
-    click.echo(f'Watching {project.package} for changes.')
+    announce = _announcer(sockets)
+
+    def on_serving() -> None:
+        announce()
+        click.echo(f'Watching {project.package} for changes.')
 
     async def main() -> int:
-        return await Reloader(sockets, package=package_folder(project), companions=beside).run()
+        package = package_folder(project)
+        return await Reloader(sockets, package=package, on_serving=on_serving, companions=beside).run()
 
     return asyncio.run(main())
 

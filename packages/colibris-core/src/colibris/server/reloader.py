@@ -1,14 +1,16 @@
 """The development server: a child process that is started again when a file of the project changes."""
 
 import asyncio
+import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+from watchfiles import Change, awatch
+
 from colibris.server.children import Child
 from colibris.server.serving import Shutdown, Stop
-from watchfiles import Change, awatch
 
 #: Development does not wait for idle browsers.
 QUICK = Shutdown(accept=0, idle=0, limit=3)
@@ -24,10 +26,16 @@ class Reloader:
     """
 
     def __init__(
-        self, sockets: Sequence[socket.socket], *, package: Path, companions: Sequence[Sequence[str]] = ()
+        self,
+        sockets: Sequence[socket.socket],
+        *,
+        package: Path,
+        on_serving: Callable[[], None],
+        companions: Sequence[Sequence[str]] = (),
     ) -> None:
         self._sockets = sockets
         self._package = package
+        self._on_serving: Callable[[], None] | None = on_serving
         self._companions = companions
         self._children: list[Child] = []
         self._changed: asyncio.Queue[str] = asyncio.Queue()
@@ -36,6 +44,7 @@ class Reloader:
         """Run until SIGTERM or SIGINT; return the exit code."""
         stop = Stop()
         stop.started()
+        logging.getLogger('watchfiles').setLevel(logging.WARNING)
         # Folders are watched, as editors replace files instead of writing them.
         environment = {Path.cwd(), self._package.parent}
         tasks = [
@@ -59,10 +68,12 @@ class Reloader:
 
     async def _restart_on_changes(self) -> None:
         while True:
-            ended = await self._start_children()
-            names = await self._changed.get()
+            watching = await self._start_children()
+            try:
+                names = await self._changed.get()
+            finally:
+                watching.cancel()
             click.echo(f'{names} changed: starting again.', err=True)
-            ended.cancel()
             await self._stop_children()
 
     def _matters(self, change: Change, path: str) -> bool:
@@ -79,9 +90,13 @@ class Reloader:
     async def _start_children(self) -> asyncio.Task[None]:
         server = await Child.serving(self._sockets, QUICK)
         self._children = [server, *[await Child.running(arguments) for arguments in self._companions]]
-        return asyncio.create_task(self._report_end(server))
+        return asyncio.create_task(self._report(server))
 
-    async def _report_end(self, server: Child) -> None:
+    async def _report(self, server: Child) -> None:
+        """Tell once that the project is served, and tell when the server has ended by itself."""
+        if await server.ready() and self._on_serving is not None:
+            self._on_serving()
+            self._on_serving = None
         code = await server.wait()
         click.echo(f'The server ended (exit code {code}); it is started again when a file changes.', err=True)
 

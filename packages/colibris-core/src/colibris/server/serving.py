@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.log import access_logger
+
 from colibris.server.protocol import Runner
 from colibris.server.sockets import BACKLOG, accept_queued, listen, refuse_newcomers
 

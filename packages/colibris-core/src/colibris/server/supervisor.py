@@ -29,7 +29,7 @@ class Keeper:
         self.name = name
         self._start = start
         self._stopping = asyncio.Event()
-        self._pause = FIRST_PAUSE
+        self._pause = 0.0
         self.child: Child | None = None
 
     async def begin(self) -> bool:
@@ -54,7 +54,7 @@ class Keeper:
                 return 0
 
     async def _wait_to_restart(self, code: int, lived: float) -> None:
-        self._pause = FIRST_PAUSE if lived >= STABLE else min(self._pause * 2, LONGEST_PAUSE)
+        self._pause = FIRST_PAUSE if lived >= STABLE else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
         logger.error('%s ended (%s); it is started again in %.1f seconds', self.name, _reason(code), self._pause)
         try:
             await asyncio.wait_for(self._stopping.wait(), self._pause)

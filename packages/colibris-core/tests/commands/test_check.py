@@ -1,0 +1,93 @@
+import pytest
+
+CHECKS = """
+    from colibris.checks import Level, Problem
+    from colibris.conf import settings
+
+    async def stock():
+        if settings.DEBUG:
+            yield_ = []
+        return [Problem('the stock is empty', 'fill it', Level.WARNING)]
+
+    def doors():
+        yield Problem('a door is open')
+
+    def failing():
+        raise LookupError('no luck')
+"""
+
+
+def test_a_sound_project_is_told_what_was_checked(project_folder):
+    result = project_folder.run('check')
+    assert result.returncode == 0, result.stdout
+    for name in ('settings: ok', 'subsystems: ok', 'routes, views and schemas: ok', 'API documentation: ok'):
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ('file', 'source', 'found'),
+    [
+        ('settings', "PORT = 'x'", 'error: PORT (settings.py)'),
+        ('settings', 'DEBUGG = True', 'did you mean DEBUG?'),
+        ('settings', '1 / 0', 'ZeroDivisionError'),
+        ('settings', "CACHE = {'backend': 'locmem'}", 'pip install colibris-cache'),
+        ('settings', "MIDDLEWARE = ['shop.nothing.here']", 'shop.nothing'),
+        ('routes', "ROUTES = [('items', print)]", 'shop.routes.ROUTES[0]'),
+        ('routes', 'from shop import nothing', 'shop/routes.py, line 1: ImportError'),
+        ('routes', 'ROUTES = [', 'SyntaxError'),
+    ],
+)
+def test_a_mistake_is_an_error(project_folder, file, source, found):
+    project_folder.write(f'shop/{file}.py', source)
+    result = project_folder.run('check')
+    assert result.returncode == 1, result.stdout
+    assert found in result.stdout
+    assert result.stderr == ''
+
+
+def test_a_view_that_nothing_guards_is_an_error(project_folder):
+    project_folder.write(
+        'shop/routes.py',
+        """
+        from colibris.views import APIView
+
+        class SecretView(APIView):
+            permissions = ('admin',)
+
+            async def get(self):
+                return {}
+
+        ROUTES = [('/secret', SecretView)]
+    """,
+    )
+    result = project_folder.run('check')
+    assert result.returncode == 1
+    assert '/secret' in result.stdout
+    assert 'AUTHENTICATION' in result.stdout
+
+
+def test_distributions_add_checks(project_folder):
+    entry_points = '[colibris.checks]\nstock = checks:stock\n'
+    project_folder.install('checks', CHECKS, entry_points)
+    result = project_folder.run('check')
+    assert result.returncode == 0, result.stdout
+    assert 'stock:\n  warning: the stock is empty (fill it)\n' in result.stdout
+    assert '0 errors, 1 warning.' in result.stdout
+
+
+def test_an_error_that_a_check_finds_or_is_fails_the_command(project_folder):
+    entry_points = '[colibris.checks]\ndoors = checks:doors\nfailing = checks:failing\nlost = nowhere:check\n'
+    project_folder.install('checks', CHECKS, entry_points)
+    result = project_folder.run('check')
+    assert result.returncode == 1
+    assert 'doors:\n  error: a door is open\n' in result.stdout
+    assert 'failing:\n  error: LookupError: no luck\n' in result.stdout
+    assert "lost:\n  error: ModuleNotFoundError: No module named 'nowhere'" in result.stdout
+
+
+def test_a_broken_plugin_that_nothing_uses_is_a_warning(project_folder):
+    project_folder.install('broken', 'raise LookupError("no luck")', '[colibris.commands]\nbroken = broken:broken\n')
+    result = project_folder.run('check')
+    assert result.returncode == 0, result.stdout
+    assert 'warning: ' in result.stdout
+    assert 'no luck' in result.stdout

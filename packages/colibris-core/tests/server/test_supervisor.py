@@ -1,0 +1,264 @@
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+VIEWS = """
+    import asyncio, os
+    from aiohttp import web
+
+    async def get(request):
+        await asyncio.sleep(float(request.query.get('s', 0.003)))
+        return web.json_response(os.getpid())
+
+    async def post(request):
+        body = await request.read()
+        await asyncio.sleep(0.002)
+        return web.Response(body=body)
+
+    ROUTES = [web.get('/', get), web.post('/', post)]
+"""
+
+
+@pytest.fixture
+def shop(project_folder, free_port):
+    """Start ``runserver`` of a project with a process group of its own, and wait until it serves."""
+    processes = []
+    project_folder.write('shop/routes.py', VIEWS)
+
+    class Shop:
+        folder = project_folder
+        port = free_port
+        process: subprocess.Popen
+
+        def start(self, *arguments, wait=True):
+            command = self.folder.command('runserver', '--listen', '127.0.0.1', '--port', str(self.port), *arguments)
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder.root,
+                env={**os.environ, **self.folder.environment},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                process_group=0,
+            )
+            processes.append(self.process)
+            if wait:
+                assert self.process.stdout.readline().startswith('Serving shop at ')
+
+        def workers(self):
+            return psutil.Process(self.process.pid).children()
+
+        def signal_all(self, number):
+            os.killpg(self.process.pid, number)
+
+        async def exit_code(self, limit=20):
+            return await asyncio.to_thread(self.process.wait, limit)
+
+    yield Shop()
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+async def until(condition, limit=10):
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, 'it did not happen in time'
+        await asyncio.sleep(0.05)
+
+
+async def test_sigterm_to_the_parent_loses_no_request(shop, hammer):
+    shop.start('--workers', '2')
+    answers = await hammer(shop.port, lambda: shop.process.send_signal(signal.SIGTERM), after=1)
+    assert min(answers) > 0
+    assert await shop.exit_code() == 0
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_all_processes_at_once_loses_no_request(shop, hammer, number):
+    shop.start('--workers', '2')
+    answers = await hammer(shop.port, lambda: shop.signal_all(number), after=1)
+    assert min(answers) > 0
+    assert await shop.exit_code() == 0
+
+
+async def test_all_workers_serve(shop, connect):
+    shop.start('--workers', '2')
+    await until(lambda: len(shop.workers()) == 2)
+    pids = set()
+
+    async def ask():
+        pids.add((await (await connect(shop.port)).get('/?s=0.2'))[1])
+
+    for _ in range(5):
+        await asyncio.gather(*(ask() for _ in range(20)))
+    assert pids == {str(worker.pid).encode() for worker in shop.workers()}
+
+
+async def test_a_worker_that_is_killed_is_back_within_seconds_while_the_other_serves(shop, connect):
+    shop.start('--workers', '2')
+    await until(lambda: len(shop.workers()) == 2)
+    first, second = shop.workers()
+    first.kill()
+    await until(lambda: first.pid not in {worker.pid for worker in shop.workers()})
+    assert (await (await connect(shop.port)).get())[0] == 200
+    await until(lambda: len(shop.workers()) == 2)
+    assert second.pid in {worker.pid for worker in shop.workers()}
+    shop.process.send_signal(signal.SIGTERM)
+    assert await shop.exit_code() == 0
+    assert 'worker 1 ended (signal SIGKILL); it is started again' in shop.process.stderr.read()
+
+
+async def test_if_the_start_fails_the_parent_ends_with_its_error_told_once(shop):
+    shop.folder.write('shop/app.py', 'def init(app):\n    raise LookupError("no luck")\n')
+    shop.start('--workers', '3', wait=False)
+    assert await shop.exit_code() == 1
+    assert shop.process.stderr.read() == 'Error: shop/app.py, line 2: LookupError: no luck\n'
+
+
+async def test_workers_that_cannot_start_again_are_tried_with_growing_pauses(shop):
+    shop.start('--workers', '1', '--workers', '2')
+    await until(lambda: len(shop.workers()) == 2)
+    shop.folder.write('shop/app.py', 'def init(app):\n    raise LookupError("no luck")\n')
+    for worker in shop.workers():
+        worker.kill()
+    await asyncio.sleep(4)
+    assert shop.process.poll() is None
+    shop.folder.write('shop/app.py', '')
+    await until(lambda: len(shop.workers()) == 2)
+    shop.process.send_signal(signal.SIGTERM)
+    assert await shop.exit_code() == 0
+    pauses = [line.split(' in ')[1] for line in shop.process.stderr.read().splitlines() if 'worker 1 ended' in line]
+    assert pauses[:3] == ['0.1 seconds', '0.2 seconds', '0.4 seconds']
+    assert len(pauses) < 8
+
+
+async def test_workers_end_when_the_parent_is_killed(shop):
+    shop.start('--workers', '2')
+    await until(lambda: len(shop.workers()) == 2)
+    workers = shop.workers()
+    shop.process.kill()
+    await until(lambda: not any(worker.is_running() and worker.status() != 'zombie' for worker in workers))
+
+
+async def test_a_second_signal_ends_all_processes_at_once(shop, connect):
+    shop.start('--workers', '2')
+    await until(lambda: len(shop.workers()) == 2)
+    workers = shop.workers()
+    client = await connect(shop.port)
+    client.writer.write(b'GET /?s=60 HTTP/1.1\r\nHost: x\r\n\r\n')
+    await asyncio.sleep(0.3)
+    shop.process.send_signal(signal.SIGTERM)
+    await asyncio.sleep(0.5)
+    assert shop.process.poll() is None
+    shop.process.send_signal(signal.SIGTERM)
+    assert await shop.exit_code(2) == -signal.SIGTERM
+    await until(lambda: not any(worker.is_running() for worker in workers), 2)
+
+
+async def test_a_subsystem_has_a_process_run_beside_the_server(shop, connect):
+    shop.folder.install(
+        'beside',
+        """
+        import click
+        import time
+        from colibris.commands.runserver import companions
+
+        def with_helper(command):
+            def add(ctx, param, value):
+                if value:
+                    companions(ctx).append(('helper', '--tag', 'of-the-test'))
+
+            command.params.append(click.Option(['--with-helper'], is_flag=True, expose_value=False, callback=add))
+            return command
+
+        @click.command()
+        @click.option('--tag')
+        def helper(tag):
+            time.sleep(60)
+        """,
+        '[colibris.commands]\nhelper = beside:helper\n[colibris.command_options]\nrunserver = beside:with_helper\n',
+    )
+    shop.start('--with-helper')
+
+    def helpers():
+        return [process for process in shop.workers() if 'of-the-test' in process.cmdline()]
+
+    await until(helpers)
+    assert len(shop.workers()) == 2
+    assert (await (await connect(shop.port)).get())[0] == 200
+    (helper,) = helpers()
+    helper.kill()
+    await until(lambda: helpers() and helpers()[0].pid != helper.pid)
+    shop.process.send_signal(signal.SIGTERM)
+    await shop.exit_code()
+
+
+class TestReload:
+    async def answer(self, shop, connect):
+        return (await asyncio.wait_for((await connect(shop.port)).get(), 10))[1]
+
+    async def test_a_change_is_served(self, shop, connect):
+        shop.start('--reload')
+        before = await self.answer(shop, connect)
+        shop.folder.write('shop/routes.py', VIEWS.replace('os.getpid()', '"changed"'))
+        await until_answer(lambda: self.answer(shop, connect), b'"changed"')
+        assert before.isdigit()
+
+    @pytest.mark.parametrize('name', ['.env', 'shop/.env.default', 'shop/templates/page.html'])
+    async def test_files_that_are_no_python_count_too(self, shop, connect, name):
+        shop.folder.write('shop/templates/index.html', '')
+        shop.start('--reload')
+        before = await self.answer(shop, connect)
+        shop.folder.write(name, '')
+        end = time.monotonic() + 10
+        while await self.answer(shop, connect) == before:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.1)
+
+    async def test_files_that_the_project_writes_do_not_count(self, shop, connect):
+        shop.start('--reload')
+        before = await self.answer(shop, connect)
+        for name in ('shop/data.db', 'shop/__pycache__/x.pyc', 'upload.py'):
+            shop.folder.write(name, '')
+        await asyncio.sleep(2)
+        assert await self.answer(shop, connect) == before
+
+    async def test_a_syntax_error_is_told_and_survived(self, shop, connect):
+        shop.start('--reload')
+        await self.answer(shop, connect)
+        shop.folder.write('shop/routes.py', 'ROUTES = [\n')
+        line = await asyncio.to_thread(read_until, shop.process.stderr, 'SyntaxError')
+        assert line == "Error: shop/routes.py, line 1: SyntaxError: '[' was never closed\n"
+        shop.folder.write('shop/routes.py', VIEWS.replace('os.getpid()', '"mended"'))
+        await until_answer(lambda: self.answer(shop, connect), b'"mended"')
+        shop.process.send_signal(signal.SIGINT)
+        assert await shop.exit_code() == 0
+
+    async def test_the_child_ends_with_the_parent(self, shop, connect):
+        shop.start('--reload')
+        pid = int(await self.answer(shop, connect))
+        shop.process.send_signal(signal.SIGTERM)
+        assert await shop.exit_code() == 0
+        assert not psutil.pid_exists(pid)
+
+
+async def until_answer(ask, expected):
+    end = time.monotonic() + 10
+    while await ask() != expected:
+        assert time.monotonic() < end, 'the change is not served'
+        await asyncio.sleep(0.1)
+
+
+def read_until(stream, text):
+    for line in stream:
+        if text in line:
+            return line
+    raise AssertionError(f'{text} was never written')
