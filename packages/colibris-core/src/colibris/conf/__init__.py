@@ -2,6 +2,6 @@
 
 from colibris.conf.errors import ImproperlyConfigured
 from colibris.conf.logs import configure_logging
-from colibris.conf.settings import Settings, settings, setup
+from colibris.conf.store import Settings, settings, setup
 
 __all__ = ['ImproperlyConfigured', 'Settings', 'configure_logging', 'settings', 'setup']

@@ -45,7 +45,7 @@ def check_spellings(given: Mapping[str, Any], origins: Mapping[str, str], automa
         meant = near_miss(name, known)
         if meant is not None:
             raise ImproperlyConfigured(
-                f'{name} ({origins[name]}) is not a setting of Colibris; did you mean {meant}? '
+                f'{name} ({origins[name]}) is not a setting of Colibris; did you mean {ALIASES.get(meant, meant)}? '
                 f'(a setting of your own needs a name that is less like it)',
                 setting=name,
                 source=origins[name],

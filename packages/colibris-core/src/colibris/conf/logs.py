@@ -23,7 +23,7 @@ def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, An
 
 def configure_logging() -> None:
     """Configure logging as the settings ``LOGGING`` and ``LOGGING_OVERRIDES`` say."""
-    from colibris.conf.settings import settings
+    from colibris.conf.store import settings
 
     try:
         logging.config.dictConfig(settings.LOGGING)

@@ -15,8 +15,11 @@ def near_miss(name: str, known: Iterable[str]) -> str | None:
     known = list(known)
     if name in known:
         return None
+    added_to = [f'{other}_' for other in known if name.startswith(f'{other}_') and name.strip('_') != other]
     misses = [
-        (_distance(name.replace('_', ''), other.replace('_', '')), other) for other in known if _alike(name, other)
+        (_distance(name.replace('_', ''), other.replace('_', '')), other)
+        for other in known
+        if all(other.startswith(part) for part in added_to) and _alike(name, other)
     ]
     return min(misses)[1] if misses else None
 
@@ -28,8 +31,6 @@ def closest(name: str, names: Iterable[str]) -> str:
 
 
 def _alike(name: str, known: str) -> bool:
-    if name.startswith(f'{known}_') and name.strip('_') != known:
-        return False
     given, meant = name.replace('_', ''), known.replace('_', '')
     if given == meant:
         return True

@@ -56,6 +56,7 @@ class Settings:
         automatic = _automatic(package, module)
         check_spellings(given, origins, automatic)
         values, given_sources = _normalised(given, origins)
+        values = {name: value for name, value in values.items() if name not in automatic}
         for name, value in values.items():
             check_value(name, value, given_sources[name])
         self._set({**values, **automatic}, given_sources)
