@@ -9,6 +9,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tortoise.exceptions import (
+    DoesNotExist,
+    IntegrityError,
+    MultipleObjectsReturned,
+    OperationalError,
+    TransactionManagementError,
+    ValidationError,
+)
+from tortoise.expressions import F, Function, Q, RawSQL, Subquery
+from tortoise.functions import Avg, Coalesce, Concat, Count, Length, Lower, Max, Min, Sum, Trim, Upper
+from tortoise.indexes import Index
+from tortoise.manager import Manager
+from tortoise.query_utils import Prefetch
+from tortoise.queryset import QuerySet
+from tortoise.signals import post_delete, post_save, pre_delete, pre_save
+
 from colibris.persist import fields
 from colibris.persist.base import DatabaseBackend
 from colibris.persist.database import Database, connectivity_check, get_connection, get_database
@@ -72,21 +88,6 @@ from colibris.persist.fields import (
 )
 from colibris.persist.models import Model
 from colibris.persist.transactions import on_commit, transaction
-from tortoise.exceptions import (
-    DoesNotExist,
-    IntegrityError,
-    MultipleObjectsReturned,
-    OperationalError,
-    TransactionManagementError,
-    ValidationError,
-)
-from tortoise.expressions import F, Function, Q, RawSQL, Subquery
-from tortoise.functions import Avg, Coalesce, Concat, Count, Length, Lower, Max, Min, Sum, Trim, Upper
-from tortoise.indexes import Index
-from tortoise.manager import Manager
-from tortoise.query_utils import Prefetch
-from tortoise.queryset import QuerySet
-from tortoise.signals import post_delete, post_save, pre_delete, pre_save
 
 if TYPE_CHECKING:
     from colibris.persist.mysql import MySQLBackend as MySQLBackend

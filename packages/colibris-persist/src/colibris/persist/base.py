@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from ssl import SSLContext, create_default_context
@@ -120,6 +121,13 @@ class DatabaseBackend(Backend):
         It holds no transaction and no connection of the pool. Raises LockTimeout after *timeout* seconds.
         """
 
+    def lock_timeout(self, timeout: float) -> LockTimeout:
+        """Return the error for a lock that was not free within *timeout* seconds."""
+        return LockTimeout(
+            f'another process has been migrating {self.describe()} for {timeout:g} s; wait until it is done, '
+            'or end it if it hangs'
+        )
+
 
 class ServerBackend(DatabaseBackend):
     """What databases behind a server have in common: its address, who connects, and the bounds of the pool."""
@@ -212,12 +220,6 @@ class ServerBackend(DatabaseBackend):
         """Eight bytes that stand for this database's lock."""
         return hashlib.blake2b(f'colibris:migrations:{self.name}'.encode(), digest_size=8).digest()
 
-    def lock_timeout(self, timeout: float) -> LockTimeout:
-        return LockTimeout(
-            f'another process has been migrating {self.describe()} for {timeout:g} s; wait until it is done, '
-            'or end it if it hangs'
-        )
-
 
 def text(option: str, value: object, *, secret: bool = False) -> str:
     """Return *value* if it is a string without NUL."""
@@ -251,6 +253,13 @@ def boolean(option: str, value: object) -> bool:
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
     raise ValueError(f'{option} must be true or false, not {value!r}')
+
+
+def one_of(option: str, value: object, known: Sequence[str]) -> str:
+    """Return *value*, in lower case, if it is one of the words that are *known*."""
+    if not isinstance(value, str) or value.lower() not in known:
+        raise ValueError(f'{option} must be one of {", ".join(known)}, not {value!r}')
+    return value.lower()
 
 
 def _number(value: object, kind: type[N]) -> N | None:

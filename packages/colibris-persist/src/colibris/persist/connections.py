@@ -18,11 +18,12 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient, TransactionContext
+from tortoise.exceptions import TransactionManagementError
+
 from colibris import transactions
 from colibris.persist.errors import DatabaseUnavailable
 from colibris.persist.utc import InUTC
-from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient, TransactionContext
-from tortoise.exceptions import TransactionManagementError
 
 if TYPE_CHECKING:
     from colibris.persist.base import DatabaseBackend
@@ -49,6 +50,8 @@ class Client(InUTC, BaseDBAsyncClient):
     bound_to_loop: ClassVar[bool] = True
 
     backend: DatabaseBackend
+    #: Seconds for one statement, where the driver does not see to it itself.
+    statement_timeout: float | None = None
     #: The transaction in which everything happens while a test runs.
     wrapping: Transaction | None = None
 
@@ -307,7 +310,7 @@ def raise_translated(root: Client, error: BaseException) -> None:
 class Statement:
     """Holds a connection for one statement; what Tortoise calls a connection wrapper."""
 
-    __slots__ = ('_client', '_guard', '_raw', '_target')
+    __slots__ = ('_client', '_guard', '_limit', '_raw', '_target')
 
     def __init__(self, client: Client | Transaction) -> None:
         self._client = client
@@ -316,35 +319,50 @@ class Statement:
         target = self._target = resolve(self._client)
         if isinstance(target, Client):
             self._raw = await target.checkout()
-            return self._raw
-        await target.enter()
-        self._raw = target._connection
-        if target.guards_statements:
-            self._guard = f'colibris_{next(_names)}'
-            try:
-                await target.root.run(self._raw, f'SAVEPOINT {self._guard}')
-            except BaseException as exc:
-                target._lock.release()
-                raise_translated(target.root, exc)
-                raise
+        else:
+            await target.enter()
+            self._raw = target._connection
+            if target.guards_statements:
+                await self._set_guard(target)
+        self._limit = None
+        if target.root.statement_timeout is not None:
+            self._limit = asyncio.timeout(target.root.statement_timeout)
+            await self._limit.__aenter__()
         return self._raw
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._limit is not None:
+            try:
+                await self._limit.__aexit__(exc_type, exc, traceback)
+            except TimeoutError as timeout:
+                exc = timeout
         target = self._target
         if isinstance(target, Client):
             await target.checkin(self._raw)
         else:
-            try:
-                if target.guards_statements:
-                    await self._unguard(target, failed=exc is not None)
-                if exc is not None:
-                    target.check()
-            finally:
-                target._lock.release()
+            await self._leave(target, failed=exc is not None)
         if exc is not None:
             raise_translated(target.root, exc)
+
+    async def _leave(self, target: Transaction, *, failed: bool) -> None:
+        try:
+            if target.guards_statements:
+                await self._unguard(target, failed=failed)
+            if failed:
+                target.check()
+        finally:
+            target._lock.release()
+
+    async def _set_guard(self, target: Transaction) -> None:
+        self._guard = f'colibris_{next(_names)}'
+        try:
+            await target.root.run(self._raw, f'SAVEPOINT {self._guard}')
+        except BaseException as exc:
+            target._lock.release()
+            raise_translated(target.root, exc)
+            raise
 
     async def _unguard(self, target: Transaction, *, failed: bool) -> None:
         try:

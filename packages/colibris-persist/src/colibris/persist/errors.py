@@ -10,6 +10,15 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from tortoise.exceptions import (
+    BaseORMException,
+    DBConnectionError,
+    IntegrityError,
+    OperationalError,
+    TransactionManagementError,
+    ValidationError,
+)
+
 from colibris.api import (
     APIException,
     Conflict,
@@ -18,14 +27,6 @@ from colibris.api import (
     Referenced,
     SchemaError,
     ServiceUnavailable,
-)
-from tortoise.exceptions import (
-    BaseORMException,
-    DBConnectionError,
-    IntegrityError,
-    OperationalError,
-    TransactionManagementError,
-    ValidationError,
 )
 
 if TYPE_CHECKING:

@@ -6,12 +6,16 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from ssl import SSLContext
 from typing import Any
 
 import asyncmy
 from asyncmy import errors as driver
 from asyncmy.constants import CLIENT
-from colibris.persist.base import ServerBackend
+from tortoise.backends.mysql.client import MySQLClient as TortoiseMySQLClient
+from tortoise.backends.mysql.client import TransactionWrapper
+
+from colibris.persist.base import ServerBackend, one_of
 from colibris.persist.connections import Client, Transaction
 from colibris.persist.errors import (
     CheckViolation,
@@ -25,12 +29,11 @@ from colibris.persist.errors import (
     UniqueViolation,
     Violation,
 )
-from tortoise.backends.mysql.client import MySQLClient as TortoiseMySQLClient
-from tortoise.backends.mysql.client import TransactionWrapper
 
 __all__ = ['MySQLBackend']
 
 _CLOSE_TIMEOUT = 10  # seconds for the connections in use to come back
+_ISOLATION_LEVELS = ('read uncommitted', 'read committed', 'repeatable read', 'serializable')
 _STRICT = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION'
 
 
@@ -49,6 +52,8 @@ class MySQLClient(Client, TortoiseMySQLClient):
             connection_name=connection_name,
         )
         self.backend = backend
+        # asyncmy's own limit makes a task of each read.
+        self.statement_timeout = backend.command_timeout
 
     def _check_loop(self) -> bool:
         if not super()._check_loop():
@@ -81,6 +86,16 @@ class MySQLClient(Client, TortoiseMySQLClient):
 
     async def checkout(self) -> Any:
         self._check_loop()
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
+        raw = await self._acquire()
+        if task is not None and task.cancelling() > cancelled:
+            # Up to Python 3.11 wait_for, by which asyncmy connects, may swallow a cancellation.
+            await self.checkin(raw)
+            raise asyncio.CancelledError
+        return raw
+
+    async def _acquire(self) -> Any:
         try:
             async with self.waiting():
                 if self._pool is None:
@@ -110,7 +125,8 @@ class MySQLClient(Client, TortoiseMySQLClient):
                 self._pool.release(raw)
 
     async def run(self, raw: Any, statement: str) -> None:
-        await raw.query(statement)
+        async with asyncio.timeout(self.statement_timeout):
+            await raw.query(statement)
 
     def in_block(self, raw: Any) -> bool:
         return bool(raw.connected and raw.get_transaction_status())
@@ -146,6 +162,8 @@ class MySQLBackend(ServerBackend):
     - *min_connections*, *max_connections*: bounds of the pool. *pool_timeout*: seconds to wait for a free connection.
     - *connect_timeout*, *command_timeout*: seconds for connecting and for one statement (None: no limit).
     - *ssl*: see `colibris.persist.base.tls`; by itself asyncmy does not encrypt.
+    - *isolation_level*: of all transactions; ``read committed`` by itself, as on PostgreSQL, since the server's own
+      default locks the rows, and gaps between rows, that an UPDATE merely looks at.
     """
 
     dialect = 'mysql'
@@ -154,6 +172,37 @@ class MySQLBackend(ServerBackend):
     default_port = 3306
     default_username = 'root'
     max_name_length = 64
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        host: str = '127.0.0.1',
+        port: int | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        min_connections: int = 1,
+        max_connections: int = 10,
+        pool_timeout: float = 30,
+        connect_timeout: float = 10,
+        command_timeout: float | None = 60,
+        ssl: bool | str | SSLContext | None = None,
+        isolation_level: str = 'read committed',
+    ) -> None:
+        super().__init__(
+            name=name,
+            host=host,
+            port=port,
+            username=username,
+            password=password,
+            min_connections=min_connections,
+            max_connections=max_connections,
+            pool_timeout=pool_timeout,
+            connect_timeout=connect_timeout,
+            command_timeout=command_timeout,
+            ssl=ssl,
+        )
+        self.isolation_level = one_of('isolation_level', isolation_level, _ISOLATION_LEVELS)
 
     def connect_options(self) -> dict[str, Any]:
         """Return the arguments of ``asyncmy.connect``."""
@@ -168,11 +217,13 @@ class MySQLBackend(ServerBackend):
             'charset': 'utf8mb4',
             'autocommit': True,
             'connect_timeout': self.connect_timeout,
-            'read_timeout': self.command_timeout,
             'ssl': self.ssl or None,
             # Count the rows that an UPDATE finds, as the other databases do, not those that it changes.
             'client_flag': CLIENT.FOUND_ROWS,
-            'init_command': f"SET time_zone = '+00:00', sql_mode = '{_STRICT}'",
+            'init_command': (
+                f"SET time_zone = '+00:00', sql_mode = '{_STRICT}'; "
+                f'SET SESSION TRANSACTION ISOLATION LEVEL {self.isolation_level.upper()}'
+            ),
         }
 
     def create_command(self) -> str:
@@ -217,7 +268,7 @@ class MySQLBackend(ServerBackend):
     async def lock(self, *, timeout: float = 60) -> AsyncIterator[None]:  # noqa: ASYNC109
         """Hold a lock of the server on a connection of its own; the server lets go of it if the process dies."""
         key = f'colibris:{self.lock_key.hex()}'
-        async with self._connection(database=None, read_timeout=None) as connection:
+        async with self._connection(database=None) as connection:
             rows = await _fetch(connection, 'SELECT GET_LOCK(%s, %s)', (key, timeout))
             if rows[0][0] != 1:
                 raise self.lock_timeout(timeout)

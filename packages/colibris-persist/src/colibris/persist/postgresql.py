@@ -11,6 +11,8 @@ from ssl import SSLContext
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+
 from colibris.persist.base import ServerBackend, integer, text
 from colibris.persist.connections import Client, Transaction
 from colibris.persist.errors import (
@@ -25,7 +27,6 @@ from colibris.persist.errors import (
     UniqueViolation,
     Violation,
 )
-from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 
 __all__ = ['PostgreSQLBackend']
 

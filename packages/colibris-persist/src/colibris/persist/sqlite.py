@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import time
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import aiosqlite
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
-from colibris.persist.base import TEST_PREFIX, DatabaseBackend, LockTimeout, seconds
+from colibris.persist.base import TEST_PREFIX, DatabaseBackend, one_of, seconds
 from colibris.persist.connections import Client, Transaction
 from colibris.persist.errors import (
     CheckViolation,
@@ -203,8 +203,8 @@ class SQLiteBackend(DatabaseBackend):
         super().__init__(name=name, pool_timeout=pool_timeout)
         self.pragmas = {
             'busy_timeout': int(seconds('busy_timeout', busy_timeout) * 1000),
-            'journal_mode': _one_of('journal_mode', journal_mode, _JOURNAL_MODES),
-            'synchronous': _one_of('synchronous', synchronous, _SYNCHRONOUS),
+            'journal_mode': one_of('journal_mode', journal_mode, _JOURNAL_MODES),
+            'synchronous': one_of('synchronous', synchronous, _SYNCHRONOUS),
             'foreign_keys': 'ON',
         }
         self._memory_lock = asyncio.Lock()
@@ -310,14 +310,18 @@ class SQLiteBackend(DatabaseBackend):
     async def lock(self, *, timeout: float = 60) -> AsyncIterator[None]:  # noqa: ASYNC109
         """Hold an empty database beside this one locked; the system lets go of it if the process dies."""
         if self.in_memory:
-            async with asyncio.timeout(timeout), self._memory_lock:
-                yield
-            return
-        connection = await asyncio.to_thread(self._lock_file, timeout)
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._memory_lock.acquire()
+            except TimeoutError as exc:
+                raise self.lock_timeout(timeout) from exc
+            release: Callable[[], None] = self._memory_lock.release
+        else:
+            release = (await asyncio.to_thread(self._lock_file, timeout)).close
         try:
             yield
         finally:
-            connection.close()
+            release()
 
     def _lock_file(self, timeout: float) -> sqlite3.Connection:
         path = self.path.with_name(f'{self.path.name}-lock')
@@ -329,18 +333,9 @@ class SQLiteBackend(DatabaseBackend):
             if connection is not None:
                 connection.close()
             if _is_busy(exc):
-                raise LockTimeout(
-                    f'another process has been migrating {self.describe()} for {timeout:g} s; wait until it is done, '
-                    'or end it if it hangs'
-                ) from exc
+                raise self.lock_timeout(timeout) from exc
             raise DatabaseUnavailable(f'cannot lock {self.describe()}: {self._reason(exc)}') from exc
         return connection
-
-
-def _one_of(option: str, value: object, known: Sequence[str]) -> str:
-    if not isinstance(value, str) or value.lower() not in known:
-        raise ValueError(f'{option} must be one of {", ".join(known)}, not {value!r}')
-    return value.lower()
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -82,13 +82,11 @@ class TestRun:
         await self._let_go()
 
     async def fill(self, *names: str) -> None:
-        """Make the tables of empty databases: by migrations, or from the models for those that have none."""
-        for name in names:
-            if name == DEFAULT:
-                from colibris.persist.migrations import migrate
+        """Make the tables of empty databases: by migrations, or from the models for a further database that has none."""
+        from colibris.persist.migrations import migrate
 
-                await migrate()
-            else:
+        for name in names:
+            if not await migrate(database=name) and name != DEFAULT:
                 await self.databases.create_tables(name)
             self.databases.backends[name].emptied = False
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tortoise.backends.base.client import TransactionalDBClient
+
 from colibris.persist.database import get_connection
 from colibris.transactions import on_commit
-from tortoise.backends.base.client import TransactionalDBClient
 
 __all__ = ['on_commit', 'transaction']
 
