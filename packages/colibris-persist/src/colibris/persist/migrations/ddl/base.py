@@ -69,7 +69,7 @@ class Ddl(ABC):
             columns = [(old.name, new.name) for old, new, _ in pair.change.pairs()]
             for before, after in stepwise(columns, spare=lambda name: f'{name}__old'):
                 yield f'ALTER TABLE {self.table(pair.new)} RENAME COLUMN {self.name(before)} TO {self.name(after)}'
-            yield from self.rename_parts(pair)
+        yield from self.rename_parts()
 
     # What a database does in its own way.
 
@@ -84,7 +84,7 @@ class Ddl(ABC):
     @abstractmethod
     def rename_table(self, old: TableName, new: TableName) -> Iterable[str]: ...
 
-    def rename_parts(self, pair: Pair) -> Iterable[str]:
+    def rename_parts(self) -> Iterable[str]:
         """Rename what bears the name of a table or a column in its own."""
         return ()
 

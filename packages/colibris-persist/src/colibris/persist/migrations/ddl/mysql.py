@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from colibris.persist.migrations.ddl.base import Ddl
+from colibris.persist.migrations.ddl.base import Ddl, stepwise
 from colibris.persist.migrations.plan import ColumnChange, Pair
 from colibris.persist.migrations.schema import Column, Key, Table, TableName
 
@@ -49,12 +49,11 @@ class MySQLDdl(Ddl):
     def rename_table(self, old: TableName, new: TableName) -> Iterator[str]:
         yield f'RENAME TABLE {self.table(old)} TO {self.table(new)}'
 
-    def rename_parts(self, pair: Pair) -> Iterator[str]:
-        for old, new in self.key_changes(pair)[2]:
-            if old.name != new.name:
-                yield (
-                    f'ALTER TABLE {self.table(pair.new)} RENAME INDEX {self.name(old.name)} TO {self.name(new.name)}'
-                )
+    def rename_parts(self) -> Iterator[str]:
+        for pair in self.pairs:
+            names = [(old.name, new.name) for old, new in self.key_changes(pair)[2]]
+            for before, after in stepwise(names, spare=lambda name: f'{name}__old'):
+                yield f'ALTER TABLE {self.table(pair.new)} RENAME INDEX {self.name(before)} TO {self.name(after)}'
 
     def create(self, table: Table, without: Sequence[Column] = ()) -> Iterator[str]:
         lines = [self._definition(column) for column in table.columns]

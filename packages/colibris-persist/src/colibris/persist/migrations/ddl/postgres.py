@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from colibris.persist.migrations.ddl.base import Ddl
+from colibris.persist.migrations.ddl.base import Ddl, stepwise
 from colibris.persist.migrations.plan import ColumnChange, Pair
 from colibris.persist.migrations.schema import Column, Key, Table, TableName
 
@@ -38,27 +38,46 @@ class PostgresDdl(Ddl):
         if old[1] != new[1]:
             yield f'ALTER TABLE {self.table((new[0], old[1]))} RENAME TO {self.name(new[1])}'
 
-    def rename_parts(self, pair: Pair) -> Iterator[str]:
-        table = self.table(pair.new)
-        constraints: list[tuple[str, str]] = []
+    def rename_parts(self) -> Iterator[str]:
+        owners: dict[TableName, tuple[str, Table]] = {}
+        names: list[tuple[TableName, TableName]] = []
+        for pair in self.pairs:
+            for kind, before, after in self._parts(pair):
+                old, new = (pair.new.schema, before), (pair.new.schema, after)
+                owners[old] = (kind, pair.new)
+                names.append((old, new))
+            for before, after in self._reference_names(pair):
+                yield self._rename_constraint(pair.new, before, after)
+        for old, new in stepwise(names, spare=lambda name: (name[0], f'{name[1]}__old')):
+            kind, owner = owners[new] = owners.pop(old)
+            if kind == 'CONSTRAINT':
+                yield self._rename_constraint(owner, old[1], new[1])
+            else:
+                yield f'ALTER {kind} {self.table(old)} RENAME TO {self.name(new[1])}'
+
+    def _parts(self, pair: Pair) -> Iterator[tuple[str, str, str]]:
+        """Yield what shares one space of names with all tables of the schema: its kind, its old and its new name."""
         for old, new, _ in pair.change.pairs():
             if old.primary:
-                constraints.append((server_name(pair.old.name, '', 'pkey'), server_name(pair.new.name, '', 'pkey')))
+                yield 'CONSTRAINT', server_name(pair.old.name, '', 'pkey'), server_name(pair.new.name, '', 'pkey')
+                if old.generated:
+                    yield 'SEQUENCE', sequence_name(pair.old, old), sequence_name(pair.new, new)
             if old.unique and new.unique:
-                constraints.append((unique_name(pair.old, old), unique_name(pair.new, new)))
-            if old.reference and new.reference and not self._rereferenced(old, new):
-                constraints.append((reference_name(pair.old, old), reference_name(pair.new, new)))
-            if old.primary and old.generated:
-                before, after = sequence_name(pair.old, old), sequence_name(pair.new, new)
-                if before != after:
-                    yield f'ALTER SEQUENCE {self._index_name(pair.new, before)} RENAME TO {self.name(after)}'
-        constraints += [(old.name, new.name) for old, new in self.key_changes(pair)[2] if old.constraint]
-        for before, after in constraints:
-            if before != after:
-                yield f'ALTER TABLE {table} RENAME CONSTRAINT {self.name(before)} TO {self.name(after)}'
+                yield 'CONSTRAINT', unique_name(pair.old, old), unique_name(pair.new, new)
         for key, other in self.key_changes(pair)[2]:
-            if not key.constraint and key.name != other.name:
-                yield f'ALTER INDEX {self._index_name(pair.new, key.name)} RENAME TO {self.name(other.name)}'
+            yield 'CONSTRAINT' if key.constraint else 'INDEX', key.name, other.name
+
+    def _reference_names(self, pair: Pair) -> list[tuple[str, str]]:
+        """Return the foreign keys that stay, whose names are the table's own matter."""
+        names = [
+            (reference_name(pair.old, old), reference_name(pair.new, new))
+            for old, new, _ in pair.change.pairs()
+            if old.reference and new.reference and not self._rereferenced(old, new)
+        ]
+        return stepwise(names, spare=lambda name: f'{name}__old')
+
+    def _rename_constraint(self, table: Table, before: str, after: str) -> str:
+        return f'ALTER TABLE {self.table(table)} RENAME CONSTRAINT {self.name(before)} TO {self.name(after)}'
 
     def create(self, table: Table, without: Sequence[Column] = ()) -> Iterator[str]:
         if table.schema:
@@ -167,7 +186,8 @@ class PostgresDdl(Ddl):
         before, after = (column.types[self.dialect].upper().split('(')[0] for column in (old, new))
         if after in _TEXTS or (before in _NUMBERS and after in _NUMBERS):
             return ''
-        return f' USING {self.name(new.name)}::{self.type(new)}'
+        through = '::INT' if 'BOOL' in (before, after) and {before, after} & set(_NUMBERS) else ''
+        return f' USING {self.name(new.name)}{through}::{self.type(new)}'
 
     def _constraint(self, key: Key) -> str:
         return f'CONSTRAINT {self.name(key.name)} UNIQUE ({self.key_columns(key)})'
