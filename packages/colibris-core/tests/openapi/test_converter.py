@@ -82,6 +82,23 @@ def test_a_decimal_is_taken_as_a_string_or_a_number():
         assert not re.search(sent['pattern'], text)
 
 
+def test_a_validator_knows_better_which_decimals_are_taken():
+    class Cents(validate.Validator):
+        def json_schema(self, direction):
+            return {'pattern': '^[0-9]+[.][0-9]{2}$', 'examples': ['1.00']}
+
+        def __call__(self, value):
+            return value
+
+    sent = described(fields.Decimal(validate=Cents()), 'request')
+    assert sent == {
+        'type': ['string', 'number'],
+        'format': 'decimal',
+        'pattern': '^[0-9]+[.][0-9]{2}$',
+        'examples': ['1.00'],
+    }
+
+
 def test_the_example_of_a_decimal_fits_its_range():
     between = fields.Decimal(validate=validate.Range(0, 1))
     assert described(between, 'request')['examples'] == ['0.5']
@@ -195,12 +212,20 @@ def test_a_field_may_describe_itself():
         def json_schema(self, direction):
             return {'type': 'array', 'description': direction}
 
-    assert described(Point(), 'request') == {'type': 'array', 'description': 'request'}
+    sent = {'type': ['array', 'null'], 'description': 'request', 'writeOnly': True}
+    assert described(Point(load_only=True, allow_none=True), 'request') == sent
+
+
+def test_a_field_may_be_described_as_another():
+    class Reference(fields.Field):
+        described_as = fields.UUID()
+
+    assert described(Reference(dump_only=True)) == {'type': 'string', 'format': 'uuid', 'readOnly': True}
 
 
 def test_a_validator_may_describe_itself():
     class Even(validate.Validator):
-        def json_schema(self):
+        def json_schema(self, direction):
             return {'multipleOf': 2}
 
         def __call__(self, value):

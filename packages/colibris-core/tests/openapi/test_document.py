@@ -153,7 +153,7 @@ def test_query_parameters_come_from_the_query_schema(document):
             'name': 'tag',
             'style': 'form',
             'explode': True,
-            'schema': {'type': 'array', 'items': {'type': 'string'}},
+            'schema': {'type': 'array', 'items': {'type': 'string', 'not': {'pattern': r'\u0000'}}},
         },
         {'in': 'query', 'name': 'page', 'schema': {'type': 'integer', 'default': 1}},
     ]

@@ -66,7 +66,6 @@ class FieldConverter(OpenAPIConverter):
         """Name the functions that are asked for each field; the later ones have the last word."""
         self.attribute_functions = [
             self.field2type_and_format,
-            self.field2formats,
             self.field2default,
             self.field2choices,
             self.field2read_only,
@@ -75,6 +74,7 @@ class FieldConverter(OpenAPIConverter):
             self.field2length,
             self.field2pattern,
             self.validators2properties,
+            self.field2formats,
             self.enum2properties,
             self.constant2properties,
             self.nested2properties,
@@ -89,18 +89,26 @@ class FieldConverter(OpenAPIConverter):
         ]
 
     def field2property(self, field: fields.Field[Any]) -> Json:
-        """Return the JSON Schema of *field*.
+        """Return the JSON Schema of *field*."""
+        ret: Json = super().field2property(field)
+        return {key: plain(value) for key, value in ret.items() if value is not None or key in ('default', 'const')}
 
-        A field may describe itself: its method ``json_schema(direction)`` has precedence over all that we know.
+    def field2type_and_format(self, field: fields.Field[Any], **kwargs: Any) -> Json:
+        """Describe the type, by what the field says of itself if it says anything.
+
+        Its method ``json_schema(direction)`` returns it, or its attribute ``described_as`` holds a field of that type.
         """
         own = getattr(field, 'json_schema', None)
-        ret: Json = dict(own(self.direction)) if callable(own) else super().field2property(field)
-        return {key: plain(value) for key, value in ret.items() if value is not None or key in ('default', 'const')}
+        if callable(own):
+            return dict(own(self.direction))
+        other = getattr(field, 'described_as', None)
+        return self.field2property(other) if other is not None else super().field2type_and_format(field)
 
     def field2formats(self, field: fields.Field[Any], ret: Json, **kwargs: Any) -> Json:
         """Describe the text forms of decimals, times and addresses."""
         if isinstance(field, fields.Decimal) and self.direction == 'request':
-            return {'type': ['string', 'number'], 'pattern': DECIMAL_PATTERN, **_decimal_example(field)}
+            known = {'pattern': DECIMAL_PATTERN, **_decimal_example(field)} if 'pattern' not in ret else {}
+            return {'type': ['string', 'number'], **known}
         if isinstance(field, fields.Time) and field.format in (None, 'iso', 'iso8601'):
             return {'pattern': TIME_PATTERN}
         if type(field) is fields.IP:
@@ -173,10 +181,11 @@ class FieldConverter(OpenAPIConverter):
         return {'allOf': [{'pattern': pattern} for pattern in known]}
 
     def validators2properties(self, field: fields.Field[Any], ret: Json, **kwargs: Any) -> Json:
-        """Ask validators that describe themselves, by a method ``json_schema()``."""
+        """Ask validators that describe themselves, by a method ``json_schema(direction)``."""
         found: Json = {}
         for validator in validators(field):
-            described: Json = getattr(validator, 'json_schema', dict)()
+            own = getattr(validator, 'json_schema', None)
+            described: Json = {} if own is None else own(self.direction)
             if described.keys().isdisjoint({*found, *ret}):
                 found.update(described)
             else:

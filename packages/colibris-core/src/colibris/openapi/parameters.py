@@ -44,7 +44,7 @@ def query_parameters(endpoint: Endpoint, schemas: SchemaRegistry) -> Iterator[Js
                 parameter[about] = described.pop(about)
         if field.required and checked_always and not schema.partial:
             parameter['required'] = True
-        yield {**parameter, 'schema': _without_null(described)}
+        yield {**parameter, 'schema': _as_written(field, described)}
 
 
 def _typed_by_view(endpoint: Endpoint, schemas: SchemaRegistry) -> Mapping[str, Json]:
@@ -61,8 +61,8 @@ def _typed_by_pattern(pattern: str) -> Json:
         return {'type': 'integer', 'minimum': 0}
     if not pattern:
         return {'type': 'string', 'minLength': 1}
-    known = ecma_pattern(re.compile(f'{pattern}\\Z'))
-    return {'type': 'string', 'minLength': 1} if known is None else {'type': 'string', 'pattern': known}
+    known = ecma_pattern(re.compile(pattern))
+    return {'type': 'string', 'minLength': 1} if known is None else {'type': 'string', 'pattern': f'{known}$'}
 
 
 def _style(field: fields.Field[Any]) -> Json:
@@ -72,14 +72,20 @@ def _style(field: fields.Field[Any]) -> Json:
     return {'style': 'form', 'explode': True} if isinstance(field, (fields.List, fields.Tuple)) else {}
 
 
-def _without_null(described: Json) -> Json:
-    """Take null out of *described*: a query knows no null."""
+def _as_written(field: fields.Field[Any], described: Json) -> Json:
+    """Take out of *described* what a query cannot carry: null, null characters, no items separated by commas."""
     types = described.get('type')
     if isinstance(types, list):
         types = [name for name in types if name != 'null']
         described['type'] = types[0] if len(types) == 1 else types
     if 'enum' in described:
         described['enum'] = [value for value in described['enum'] if value is not None]
+    elif types == 'string' and described.keys().isdisjoint({'format', 'pattern', 'not'}):
+        described['not'] = {'pattern': r'\u0000'}
     if described.get('default', '') is None:
         del described['default']
+    if getattr(field, 'delimiter', None) is not None:
+        described.setdefault('minItems', 1)
+    if 'items' in described and isinstance(field, fields.List):
+        described['items'] = _as_written(field.inner, described['items'])
     return described

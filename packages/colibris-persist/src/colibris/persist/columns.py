@@ -23,6 +23,7 @@ MAX_RELATED_IDS = 10_000
 
 _INTEGER = re.compile(r'[+-]?[0-9]{1,40}\Z')
 _DECIMAL = re.compile(r'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\Z')
+_BASE64 = '^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
 _INT64 = 2**63
 
 
@@ -46,6 +47,10 @@ class Storable(validate.Validator):
         if not storable(value):
             raise ValidationError(self.message)
         return value
+
+    def json_schema(self, direction: str) -> dict[str, Any]:
+        """Describe what is refused, for the documentation of the API."""
+        return {'not': {'pattern': r'\u0000'}} if direction == 'request' else {}
 
 
 class Digits(validate.Validator):
@@ -73,6 +78,17 @@ class Digits(validate.Validator):
         if len(significant) + exponent > before:
             raise ValidationError(f'No more than {before} digits before the decimal point.')
         return value
+
+    def json_schema(self, direction: str) -> dict[str, Any]:
+        """Describe the numbers that fit, given as strings or as numbers, for the documentation of the API."""
+        if direction == 'response':
+            return {}
+        places, before = self.decimal_places, self.max_digits - self.decimal_places
+        behind = rf'\.[0-9]{{1,{places}}}0*' if places else r'\.0+'
+        pattern = rf'^[+-]?(0*[0-9]{{1,{before}}}({behind}|\.)?|{behind})$' if before else rf'^[+-]?(0+|0*{behind})$'
+        example = f'{"1" * min(before, 2) or "0"}{"." if places else ""}{"5" * min(places, 2)}'
+        bounds = {'exclusiveMinimum': -(10**before), 'exclusiveMaximum': 10**before}
+        return {'pattern': pattern, 'examples': [example], 'multipleOf': float(f'1e-{places}'), **bounds}
 
 
 class ModelValidator(validate.Validator):
@@ -196,6 +212,10 @@ class Binary(fields.Field[bytes]):
 
     default_error_messages = {'invalid': 'Not valid base64.'}  # noqa: RUF012  # declared so by marshmallow
 
+    def json_schema(self, direction: str) -> dict[str, Any]:
+        """Describe the text, for the documentation of the API."""
+        return {'type': 'string', 'contentEncoding': 'base64', 'pattern': _BASE64}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bytes:
         if isinstance(value, bytes):
             return value
@@ -218,6 +238,10 @@ class JSON(fields.Raw):
         'number': 'Numbers must be finite, and integers must fit 64 bits.',
         'invalid': 'Not a JSON value.',
     }
+
+    def json_schema(self, direction: str) -> dict[str, Any]:
+        """Describe the values, for the documentation of the API."""
+        return {'type': ['object', 'array', 'number', 'boolean']} if direction == 'request' else {}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
@@ -256,8 +280,8 @@ class RelatedId(fields.Field[Any]):
     """The id of the one related object; dump-only, for relations whose column is in the other table."""
 
     def __init__(self, inner: fields.Field[Any], *, id_attribute: str, **kwargs: Any) -> None:
-        super().__init__(dump_only=True, **kwargs)
-        self.inner = inner
+        super().__init__(dump_only=True, allow_none=True, **kwargs)
+        self.inner = self.described_as = inner
         self.id_attribute = id_attribute
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:

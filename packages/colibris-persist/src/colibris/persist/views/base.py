@@ -150,6 +150,11 @@ class ModelView(APIView):
             )
         return schema
 
+    @classmethod
+    def path_fields(cls, method: str) -> Mapping[str, fields.Field[Any]]:
+        """Return the schema fields of the URL's placeholders that are known, for the documentation of the API."""
+        return {cls.url_identifier: cls.parts().identifier_field}
+
     def get_query(self) -> QuerySet[Any]:
         """Return the query of the rows that there are for this request; may be overridden as an async method too."""
         return self.model.all()

@@ -70,7 +70,8 @@ class Parts:
         self.lookup = self._lookup(view)
         self.pagination = self._pagination(view)
         self.filter = self._filter(view)
-        self._check = schema_field(
+        #: The schema field of what identifies a row in the URL.
+        self.identifier_field = schema_field(
             self._lookup_column, required=False, validate=list(storage_validators(self._lookup_column)), metadata={}
         )
 
@@ -124,13 +125,13 @@ class Parts:
     def identify(self, given: str) -> Q | None:
         """Return what selects the row that *given*, from the URL, identifies; None if it cannot be any."""
         try:
-            value = self._check.deserialize(given)
+            value = self.identifier_field.deserialize(given)
         except ValidationError:
             return None
         if isinstance(value, str):
             return matching.TextQ(self.lookup, 'eq', value)
         # One row has one address: 7, not 07 or +7.
-        if str(self._check._serialize(value, None, None)) != given.lower():
+        if str(self.identifier_field._serialize(value, None, None)) != given.lower():
             return None
         return Q(**{self.lookup: value})
 
