@@ -1,10 +1,11 @@
 """``settings``: the values that are in force, and where they come from."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+
 from colibris import conf
 from colibris.commands.context import project_command
 from colibris.commands.table import print_table
@@ -19,14 +20,23 @@ def settings(as_json: bool) -> None:
     A key of a dictionary has a line of its own where it comes from elsewhere than the rest.
     """
     if as_json:
-        click.echo(json.dumps(list(_entries()), indent=2, default=repr))
+        click.echo(json.dumps(list(_entries()), indent=2))
     else:
         print_table(('SETTING', 'SOURCE', 'VALUE'), _rows())
 
 
 def _entries() -> Iterator[dict[str, Any]]:
     for name, value, source in conf.settings.items():
-        yield {'name': name, 'value': value, 'source': source, 'keys': conf.settings.key_sources(name)}
+        yield {'name': name, 'value': _plain(value), 'source': source, 'keys': conf.settings.key_sources(name)}
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float) else repr(value)
 
 
 def _rows() -> Iterator[tuple[str, str, str]]:
