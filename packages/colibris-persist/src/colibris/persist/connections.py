@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient, TransactionContext
 from tortoise.exceptions import TransactionManagementError
 
-from colibris import transactions
 from colibris.persist.errors import DatabaseUnavailable
+from colibris.persist.hooks import CommitHooks
 from colibris.persist.utc import InUTC
 
 if TYPE_CHECKING:
@@ -261,9 +261,7 @@ class Transaction(InUTC, TransactionalDBClient):
     savepoint = commit = release_savepoint = rollback = savepoint_rollback = begin
 
 
-_BROKEN = (
-    'the database has rolled this transaction back because a statement in it failed; leave the block and begin again'
-)
+_BROKEN = 'the database has rolled this transaction back as a statement in it failed; leave the block and begin again'
 _BY_HAND = 'leave the block to commit, raise an exception to roll back: async with persist.transaction(): ...'
 
 
@@ -373,23 +371,10 @@ class Statement:
             logger.debug('a savepoint on %s is gone: %s', target.connection_name, exc)
 
 
-class _Hooks(list[transactions.Callback]):
-    """Callbacks that wait for a commit; a task that outlives the block finds it closed, with nothing to wait for."""
-
-    closed = False
-
-    def append(self, callback: transactions.Callback) -> None:
-        if not self.closed:
-            super().append(callback)
-            return
-        transactions.hooks.set(None)
-        transactions.on_commit(callback)
-
-
 class Block(TransactionContext):
     """``async with``: a transaction, or a savepoint within the one that is open, and the callbacks that wait for it."""
 
-    __slots__ = ('_client', '_hooks', '_outer_hooks', '_previous', '_transaction')
+    __slots__ = ('_client', '_hooks', '_previous', '_transaction')
 
     def __init__(self, client: Client | Transaction) -> None:
         self._client = client
@@ -401,23 +386,15 @@ class Block(TransactionContext):
         await self._transaction.start()
         self._previous = _current.get()
         _current.set({**(self._previous or {}), root: self._transaction})
-        outer_hooks = transactions.hooks.get()
-        self._outer_hooks = None if isinstance(outer_hooks, _Hooks) and outer_hooks.closed else outer_hooks
-        self._hooks = _Hooks()
-        transactions.hooks.set(self._hooks)
+        self._hooks = CommitHooks()
+        self._hooks.collect()
         return self._transaction
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _current.set(self._previous)
-        transactions.hooks.set(self._outer_hooks)
-        self._hooks.closed = True
+        self._hooks.stop()
         await self._transaction.finish(keep=exc is None)
-        if exc is not None:
-            return
-        if self._outer_hooks is not None:
-            for callback in self._hooks:
-                self._outer_hooks.append(callback)
-        else:
-            await transactions.run_hooks(self._hooks)
+        if exc is None:
+            await self._hooks.hand_on()

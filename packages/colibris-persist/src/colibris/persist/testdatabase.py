@@ -82,7 +82,7 @@ class TestRun:
         await self._let_go()
 
     async def fill(self, *names: str) -> None:
-        """Make the tables of empty databases: by migrations, or from the models for a further database that has none."""
+        """Make the tables of empty databases: by migrations, or by the models for a further one that has none."""
         from colibris.persist.migrations import migrate
 
         for name in names:
