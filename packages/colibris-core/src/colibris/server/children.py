@@ -61,6 +61,8 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process, line: socket.socket | None = None) -> None:
         self._process = process
         self._line = line
+        #: Whether it has come up; known once `ready` or `wait` has returned.
+        self.came_up = line is None
 
     @classmethod
     async def serving(cls, sockets: Sequence[socket.socket], shutdown: Shutdown) -> Self:
@@ -88,17 +90,17 @@ class Child:
 
     async def ready(self) -> bool:
         """Wait until it serves; False if it ends before. A companion counts as ready at once."""
-        if self._line is None:
-            return True
-        try:
-            return await asyncio.get_running_loop().sock_recv(self._line, 1) == _READY
-        except ConnectionError:
-            return False
+        if self._line is not None and not self.came_up:
+            with contextlib.suppress(ConnectionError):
+                self.came_up = await asyncio.get_running_loop().sock_recv(self._line, 1) == _READY
+        return self.came_up
 
     async def wait(self) -> int:
         """Wait until it ends; return its exit code, negative for a signal."""
         code = await self._process.wait()
         if self._line is not None:
+            with contextlib.suppress(OSError):
+                self.came_up = self.came_up or self._line.recv(1) == _READY
             self._line.close()
         return code
 

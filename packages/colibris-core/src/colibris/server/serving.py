@@ -101,7 +101,7 @@ async def serve(
     try:
         try:
             await runner.setup()
-            servers = await _accept(runner, sockets)
+            servers = await _accept(runner, sockets, shared=shared)
             stop.started()
         except asyncio.CancelledError:
             if not stop.is_set():
@@ -117,14 +117,16 @@ async def serve(
         await _close(runner)
 
 
-async def _accept(runner: Runner, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+async def _accept(runner: Runner, sockets: Sequence[socket.socket], *, shared: bool) -> list[asyncio.Server]:
     assert runner.server is not None
     loop = asyncio.get_running_loop()
     servers = []
     for sock in sockets:
         listen(sock)
-        # The loop closes the socket that it is given; ours is needed to empty the queue.
-        servers.append(await loop.create_server(runner.server, sock=sock.dup(), backlog=BACKLOG))
+        # The loop closes the socket that it is given; ours is needed to empty the queue. The loop accepts as many
+        # connections at a time as it is told the backlog is: where processes share a socket, one would take them all.
+        servers.append(await loop.create_server(runner.server, sock=sock.dup(), backlog=1 if shared else BACKLOG))
+        listen(sock)
     return servers
 
 

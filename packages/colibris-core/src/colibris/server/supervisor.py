@@ -47,7 +47,7 @@ class Keeper:
             born = time.monotonic()
             code = await self.child.wait()
             if self._stopping.is_set():
-                return code
+                return code if self.child.came_up else 0
             await self._wait_to_restart(code, time.monotonic() - born)
             self.child = None
             if self._stopping.is_set():
