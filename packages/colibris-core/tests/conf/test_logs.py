@@ -14,7 +14,11 @@ def loggers():
     """Leave the loggers as they were."""
     root, ours = logging.getLogger(), logging.getLogger('colibris')
     before = root.handlers[:], root.level, ours.level, ours.propagate
+    everyone = [logger for logger in root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    disabled = [logger.disabled for logger in everyone]
     yield
+    for logger, state in zip(everyone, disabled, strict=True):
+        logger.disabled = state
     root.handlers[:], (root.level, ours.level, ours.propagate) = before[0], before[1:]
     logging.getLogger('noisy').setLevel(logging.NOTSET)
 
@@ -73,8 +77,16 @@ def test_the_source_of_an_override_is_told(load):
     assert settings.key_sources('LOGGING') == {'root': 'settings.py'}
 
 
-def test_loggers_that_exist_stay_at_work(load, capsys):
-    load()
+@pytest.mark.parametrize(
+    'source',
+    [
+        '',
+        "LOGGING = {'version': 1, 'root': {'level': 'INFO', 'handlers': ['h']}, "
+        "'handlers': {'h': {'class': 'logging.StreamHandler'}}}",
+    ],
+)
+def test_loggers_that_exist_stay_at_work(load, capsys, source):
+    load(source)
     early = logging.getLogger('made_before')
     conf.configure_logging()
     early.info('seen')

@@ -22,11 +22,15 @@ def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, An
 
 
 def configure_logging() -> None:
-    """Configure logging as the settings ``LOGGING`` and ``LOGGING_OVERRIDES`` say."""
+    """Configure logging as the settings ``LOGGING`` and ``LOGGING_OVERRIDES`` say.
+
+    Unlike in `logging.config.dictConfig`, loggers that exist already stay at work unless ``disable_existing_loggers``
+    is given: those of Colibris all exist by now.
+    """
     from colibris.conf.store import settings
 
     try:
-        logging.config.dictConfig(settings.LOGGING)
+        logging.config.dictConfig({'disable_existing_loggers': False, **settings.LOGGING})
     except (ValueError, TypeError, AttributeError, ImportError) as exc:
         cause = f': {exc.__cause__}' if exc.__cause__ is not None else ''
         raise ImproperlyConfigured(
