@@ -70,6 +70,11 @@ class Order(CommaSeparated):
         super().__init__(fields.String(metadata={'enum': choices}), **kwargs)
         self.names = tuple(names)
 
+    def json_schema(self, direction: str) -> dict[str, Any]:
+        """Describe that each name is given at most once, for the documentation of the API."""
+        once = [{'contains': {'enum': [name, f'-{name}']}, 'minContains': 0, 'maxContains': 1} for name in self.names]
+        return {'type': 'array', 'allOf': once}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         order = super()._deserialize(value, attr, data, **kwargs)
         seen = set()
