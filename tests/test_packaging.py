@@ -1,17 +1,59 @@
 """The distributions: complete, apart from one another, the same from the tree and from their sources."""
 
 import itertools
+import json
 import sys
 import tarfile
 import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
-from workspace import PACKAGES, ROOT, Distributions, Environment, run
+from workspace import PACKAGES, ROOT, Distributions, Environment, make_environment, run, served
 
 NAMES = [package.name for package in PACKAGES]
 PLUGINS = [name for name in NAMES if name not in ('colibris', 'colibris-core')]
+
+# The example of an APIView from the page that users know, as a project.
+PLAIN_SERVICE = {
+    'pyproject.toml': '[tool.colibris]\npackage = "__packagename__"\n',
+    '__packagename__/__init__.py': '',
+    '__packagename__/settings.py': """
+from colibris.conf.schemas import SettingsSchema, fields
+
+
+class GeneralSettingsSchema(SettingsSchema):
+    LISTEN = fields.String()
+    PORT = fields.Integer()
+
+
+GeneralSettingsSchema().load_from_env(globals())
+""",
+    '__packagename__/views.py': """
+from aiohttp import web
+from colibris.views import APIView
+from marshmallow import Schema, fields
+
+
+class QuerySchema(Schema):
+    limit = fields.Integer()
+
+
+class ItemsView(APIView):
+    query_schema_class = QuerySchema
+
+    async def get(self):
+        args = await self.get_validated_query()
+
+        return web.json_response(args)
+""",
+    '__packagename__/routes.py': """
+from __packagename__ import views
+
+ROUTES = [('/items', views.ItemsView)]
+""",
+}
 
 
 def wheel_of(folder: Path, name: str) -> zipfile.ZipFile:
@@ -156,3 +198,19 @@ def test_the_installed_starter_makes_a_project(environment: Environment, tmp_pat
     made = {str(path.relative_to(project)) for path in project.rglob('*') if path.is_file()}
     assert made == {path.replace('__packagename__', 'shopfloor').replace('.py.tmpl', '.py') for path in expected}
     assert (project / 'shopfloor' / 'manage.py').stat().st_mode & 0o111
+
+
+def test_the_core_alone_serves_a_view(distributions: Distributions, tmp_path: Path) -> None:
+    template = tmp_path / 'template'
+    for name, content in PLAIN_SERVICE.items():
+        (template / name).parent.mkdir(parents=True, exist_ok=True)
+        (template / name).write_text(content)
+    environment = make_environment(tmp_path / 'venv')
+    environment.install(*distributions.wheels.glob('colibris_core-*.whl'))
+
+    environment.run('colibris-start-project', 'plain', '--template', template, cwd=tmp_path)
+    with (
+        served(environment.scripts / 'colibris', tmp_path / 'plain', environment.variables) as address,
+        urlopen(f'{address}/items?limit=3', timeout=10) as response,
+    ):
+        assert json.load(response) == {'limit': 3}

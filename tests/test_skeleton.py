@@ -3,13 +3,8 @@
 import json
 import os
 import re
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +16,7 @@ import aiohttp
 import asyncmy
 import asyncpg
 import pytest
-from workspace import Distributions, Environment, make_environment, run
+from workspace import Distributions, Environment, make_environment, run, served
 
 SERVERS = {'postgresql': 'postgresql://postgres@127.0.0.1:5432', 'mysql': 'mysql://root@127.0.0.1:3306'}
 DATABASE = f'col_skeleton_{os.getpid()}'
@@ -169,35 +164,6 @@ def unreachable(message: str) -> NoReturn:
     if os.environ.get('CI'):
         pytest.fail(message)
     pytest.skip(message)
-
-
-@contextmanager
-def served(command: Path, folder: Path, variables: dict[str, str]) -> Iterator[str]:
-    """Run a server in a process of its own and give its address; SIGTERM must end it with the exit code 0."""
-    with socket.create_server(('127.0.0.1', 0)) as free:
-        port = free.getsockname()[1]
-    log = folder / 'server.log'
-    with log.open('w') as output:
-        variables = variables | {'LISTEN': '127.0.0.1', 'PORT': str(port)}
-        process = subprocess.Popen([command, 'runserver'], cwd=folder, env=variables, stdout=output, stderr=output)
-    try:
-        wait_for_health(f'http://127.0.0.1:{port}/health', process, log)
-        yield f'http://127.0.0.1:{port}'
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0, log.read_text()
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for_health(url: str, process: 'subprocess.Popen[bytes]', log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), urlopen(url, timeout=5) as response:
-            assert json.load(response) == 'healthy'
-            return
-        time.sleep(0.05)
-    raise AssertionError(f'the server does not answer:\n{log.read_text()}')
 
 
 @pytest.mark.parametrize('command', [('check', '--quiet'), ('format', '--check')])

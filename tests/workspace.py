@@ -1,10 +1,17 @@
 """The workspace for the tests that cross packages: its packages, and environments to install them in."""
 
+import json
 import os
+import signal
+import socket
 import subprocess
+import time
 import venv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -65,3 +72,32 @@ def run(command: object, *arguments: object, **options: object) -> subprocess.Co
 def make_environment(folder: Path) -> Environment:
     venv.create(folder, with_pip=True, symlinks=True)
     return Environment(folder)
+
+
+@contextmanager
+def served(command: Path, folder: Path, variables: Mapping[str, str]) -> Iterator[str]:
+    """Run a server in a process of its own and give its address; SIGTERM must end it with the exit code 0."""
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    log = folder / 'server.log'
+    with log.open('w') as output:
+        environment = {**variables, 'LISTEN': '127.0.0.1', 'PORT': str(port)}
+        process = subprocess.Popen([command, 'runserver'], cwd=folder, env=environment, stdout=output, stderr=output)
+    try:
+        wait_for_health(f'http://127.0.0.1:{port}/health', process, log)
+        yield f'http://127.0.0.1:{port}'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for_health(url: str, process: 'subprocess.Popen[bytes]', log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), urlopen(url, timeout=5) as response:
+            assert json.load(response) == 'healthy'
+            return
+        time.sleep(0.05)
+    raise AssertionError(f'the server does not answer:\n{log.read_text()}')
