@@ -3,7 +3,7 @@
 What a block of a page is:
 
 - ``python``, ``toml``, ``ini``, ``html`` and the like, beginning with ``# path/of/a/file``: a file of the project; with
-  ``(at the end)`` after the path it is added to the file.
+  ``(at the end)`` after the path it is added to the file, with a name it takes the place of that function or class.
 - ``python`` without a path: code that runs in the project, its settings set up and its subsystems open.
 - ``console``: commands after ``$``; the lines below one are what it prints, where ``...`` stands for anything.
 - ``text``, ``json``: shown only.
@@ -14,7 +14,6 @@ What a block of a page is:
 from __future__ import annotations
 
 import contextlib
-import doctest
 import os
 import re
 import shutil
@@ -37,9 +36,7 @@ DOCS = ROOT / 'docs'
 PAGES = sorted(DOCS.glob('*.md'))
 FENCE = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 MARK = re.compile(r'<!-- (not run: .+|fails) -->\n\Z')
-FILE = re.compile(
-    r'\A(?:#|//|<!--) (?P<path>[\w./-]*\w+\.\w+|[\w./-]*\.env[\w.]*|Dockerfile)(?P<end> \(at the end\))?(?: -->)?\n'
-)
+FILE = re.compile(r'\A(?:#|//|<!--) (?P<path>[\w./-]*\w*\.\w[\w.]*)(?: \((?P<where>at the end|\w+)\))?(?: -->)?\n')
 SHOWN = {'text', 'json'}
 TIME_LIMIT = 120
 
@@ -109,8 +106,10 @@ class Scenario:
         path = self.here / file['path']
         path.parent.mkdir(parents=True, exist_ok=True)
         content = text[file.end() :].lstrip('\n')
-        if file['end']:
+        if file['where'] == 'at the end':
             content = f'{path.read_text().rstrip()}\n\n{"" if path.suffix == ".toml" else chr(10)}{content}'
+        elif file['where']:
+            content = _replaced(path.read_text(), file['where'], content)
         path.write_text(content)
 
     def _run_snippet(self, block: Block) -> None:
@@ -146,12 +145,12 @@ class Scenario:
         log = self.state / 'server.log'
         with log.open('w') as output:
             options = {'cwd': self.here, 'env': self.environment, 'stdout': output, 'stderr': output}
-            line = f'. {self.state}/env; exec {command}'
+            line = f'. {self.state}/env; exec env {command}'
             self.server = subprocess.Popen(['bash', '-c', line], start_new_session=True, **options)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.server.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', self.port), 1):
-                if _matches(f'{expected}\n...', log.read_text().replace(str(self.port), '8888')):
+                if _matches(f'{expected}...', log.read_text().replace(str(self.port), '8888')):
                     return
             time.sleep(0.05)
         pytest.fail(f'{place}: the server does not come up:\n{log.read_text()}\nnot\n{expected}')
@@ -164,6 +163,13 @@ class Scenario:
             self.server = None
 
 
+def _replaced(module: str, name: str, definition: str) -> str:
+    pattern = re.compile(rf'^(?:class|(?:async )?def) {name}\b.*?(?=^\S|\Z)', re.MULTILINE | re.DOTALL)
+    found, number = pattern.subn(lambda _: f'{definition.rstrip()}\n\n\n', module)
+    assert number == 1, f'there are {number} definitions of {name}'
+    return found
+
+
 def _commands(text: str) -> Iterator[tuple[str, str]]:
     """Split a console block into its commands, which may go on in lines that end in a backslash, and their output."""
     for part in re.split(r'^\$ ', text, flags=re.MULTILINE)[1:]:
@@ -173,8 +179,9 @@ def _commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _matches(expected: str, printed: str) -> bool:
-    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    return doctest.OutputChecker().check_output(expected + '\n', printed.strip() + '\n', options)
+    """Compare but for the amount of white space, where ``...`` stands for anything, also for nothing."""
+    parts = (re.escape(' '.join(part.split())) for part in expected.split('...'))
+    return re.fullmatch(' ?.* ?'.join(parts), ' '.join(printed.split())) is not None
 
 
 def _free_port() -> int:
