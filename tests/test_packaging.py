@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import sys
 import tarfile
 import zipfile
@@ -139,6 +140,14 @@ def test_the_meta_distribution_reaches_every_package(distributions: Distribution
     for name in PLUGINS:
         extra = name.removeprefix('colibris-')
         assert any(requirement.endswith(f"extra == '{extra}'") for requirement in meta), extra
+
+
+def test_every_extra_is_listed_for_users(distributions: Distributions) -> None:
+    readme = (ROOT / 'packages' / 'colibris' / 'README.md').read_text()
+    meta = requirements(wheel_of(distributions.wheels, 'colibris'))
+    extras = {extra for requirement in meta for extra in re.findall(r"extra == '(\w+)'", requirement)}
+
+    assert set(re.findall(r'^\| `(\w+)` \|', readme, re.MULTILINE)) == extras
 
 
 @pytest.mark.parametrize('kind', ['sdist', 'wheel', 'wheel from git'])

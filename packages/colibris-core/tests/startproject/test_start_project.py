@@ -46,6 +46,13 @@ def test_a_project_is_made_and_the_next_commands_are_told(workplace: Path, templ
     assert [path.name for path in workplace.iterdir()] == ['shop-floor']
 
 
+def test_the_command_line_has_it_as_well(workplace: Path, template: Path) -> None:
+    colibris = [sys.executable, '-c', 'from colibris.commands import main; main()', 'startproject', 'shop']
+    subprocess.run([*colibris, '--template', str(template)], cwd=workplace, check=True, timeout=60)
+
+    assert (workplace / 'shop' / 'shop' / 'manage.py').is_file()
+
+
 def test_a_private_file_holds_debug_and_a_secret_of_its_own(workplace: Path, template: Path) -> None:
     for name in ('one', 'two'):
         start_project(name, str(template), parent=workplace)
@@ -108,6 +115,19 @@ def test_what_is_there_already_is_left_alone(workplace: Path, template: Path, ki
     assert result.stderr.count('\n') == 1
     assert [path.name for path in workplace.iterdir()] == ['shop']
     assert kind != 'folder' or list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize('inside', ['.', 'shops/new'])
+def test_a_project_is_not_made_inside_its_template(template: Path, inside: str) -> None:
+    folder = template / inside
+    folder.mkdir(parents=True, exist_ok=True)
+    before = sorted(template.rglob('*'))
+
+    result = run(folder, 'shop', '--template', str(template))
+
+    assert result.returncode == 1
+    assert 'would lie inside its own template' in result.stderr
+    assert sorted(template.rglob('*')) == before
 
 
 @pytest.mark.parametrize('template', ['file:///no/such/repository', 'ext::sh', '/no/such/folder', '--upload-pack=x'])

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from colibris.startproject.errors import AlreadyExists, StartProjectError
+from colibris.startproject.errors import AlreadyExists, InvalidTemplate, StartProjectError
 from colibris.startproject.git import clone
 from colibris.startproject.names import package_name
 from colibris.startproject.render import render
@@ -35,6 +35,10 @@ def start_project(name: str, template: str | None = None, *, parent: Path | None
     if os.path.lexists(target):
         raise AlreadyExists(f'{str(target)!r} exists already; choose another name or move it away')
     source = locate(template)
+    if isinstance(source, Path) and parent.resolve().is_relative_to(source):
+        raise InvalidTemplate(
+            f'{str(target)!r} would lie inside its own template, {str(source)!r}; go to another folder'
+        )
     try:
         with tempfile.TemporaryDirectory(prefix=f'.{name}.', dir=parent) as workplace:
             made = _make(source, Path(workplace), {'__packagename__': package, '__projectname__': name})
