@@ -109,7 +109,7 @@ class FieldConverter(OpenAPIConverter):
         if isinstance(field, fields.Decimal) and self.direction == 'request':
             known = {'pattern': DECIMAL_PATTERN, **_decimal_example(field)} if 'pattern' not in ret else {}
             return {'type': ['string', 'number'], **known}
-        if isinstance(field, fields.Time) and field.format in (None, 'iso', 'iso8601'):
+        if isinstance(field, fields.Time) and 'pattern' not in ret and field.format in (None, 'iso', 'iso8601'):
             return {'pattern': TIME_PATTERN}
         if type(field) is fields.IP:
             return {'anyOf': [{'format': 'ipv4'}, {'format': 'ipv6'}]}

@@ -24,6 +24,7 @@ MAX_RELATED_IDS = 10_000
 _INTEGER = re.compile(r'[+-]?[0-9]{1,40}\Z')
 _DECIMAL = re.compile(r'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\Z')
 _BASE64 = '^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
+_TIME = r'^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,6})?)?$'
 _INT64 = 2**63
 
 
@@ -168,6 +169,10 @@ class Time(fields.Time):
         'invalid': 'Not a valid time: write ISO 8601, such as 12:30:00.',
         'zoned': 'A time of day has no time zone: leave it out, such as 12:30:00.',
     }
+
+    def json_schema(self, direction: str) -> dict[str, Any]:
+        """Describe the text, for the documentation of the API."""
+        return {'type': 'string', 'pattern': _TIME}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dt.time:
         time = super()._deserialize(value, attr, data, **kwargs)

@@ -31,17 +31,17 @@ _PARTS = ('like', 'ilike', 'regexp')
 OPERATORS = ('eq', 'not', 'gt', 'ge', 'lt', 'le', 'like', 'ilike', 'in', 'null', 'regexp')
 
 _MEANINGS = {
-    'eq': 'equal to this',
-    'not': 'not equal to this, or null',
-    'gt': 'greater than this',
-    'ge': 'greater than or equal to this',
-    'lt': 'less than this',
-    'le': 'less than or equal to this',
-    'like': 'containing this text, in the same case',
-    'ilike': 'containing this text, in any case',
-    'in': 'equal to one of these, separated by commas',
-    'null': 'null (true) or not null (false)',
-    'regexp': "matching this regular expression of the database's",
+    'eq': 'is equal to this',
+    'not': 'is not equal to this, or null',
+    'gt': 'is greater than this',
+    'ge': 'is greater than or equal to this',
+    'lt': 'is less than this',
+    'le': 'is less than or equal to this',
+    'like': 'contains this text, in the same case',
+    'ilike': 'contains this text, in any case',
+    'in': 'is equal to one of these, separated by commas',
+    'null': 'is null (true) or not null (false)',
+    'regexp': "matches this regular expression of the database's",
 }
 
 
@@ -297,7 +297,7 @@ class ModelFilter:
             if operator == 'regexp' and self.dialect == 'sqlite':
                 raise self._error(f'{name!r} is filtered by regexp, which SQLite does not have; use like or ilike')
             field = found.value_field(operator)
-            field.metadata = {**field.metadata, 'description': f'Only those whose {name} is {_MEANINGS[operator]}.'}
+            field.metadata = {**field.metadata, 'description': f'Only those whose {name} {_MEANINGS[operator]}.'}
             parameter = name if operator == 'eq' else f'{name}__{operator}'
             self._add_parameter(parameter, field)
             self._conditions[parameter] = (found, operator)

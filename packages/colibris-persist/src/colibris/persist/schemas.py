@@ -6,6 +6,7 @@ from typing import Any
 
 import marshmallow
 from marshmallow.schema import SchemaMeta, SchemaOpts
+from tortoise.fields import relational
 from tortoise.models import Model
 
 from colibris.persist.conversion import is_automatic, is_secret, relation_field, schema_field
@@ -76,6 +77,7 @@ class ModelSchemaMeta(SchemaMeta):
         for name, field in cls.by_hand.items():
             if _nests_relation(cls, name, field) and name not in cls.opts.read_write:
                 field.dump_only = True
+                field.allow_none = field.allow_none or _may_be_none(cls, field.attribute or name)
         named = {name: cls.by_hand.get(name) or made[name] for name in cls.opts.named}
         cls._declared_fields = {**named, **{key: field for key, field in cls.by_hand.items() if key not in named}}
         cls.made = frozenset(made)
@@ -160,6 +162,13 @@ def _make(cls: ModelSchemaMeta, name: str) -> fields.Field[Any]:
             load_only=is_secret(name) and not free and not is_automatic(column),
         )
     return field
+
+
+def _may_be_none(cls: ModelSchemaMeta, name: str) -> bool:
+    """Whether there may be no object at the other end of a relation."""
+    field = cls.opts.model._meta.fields_map[name]  # type: ignore[union-attr]
+    to_one = isinstance(field, (relational.ForeignKeyFieldInstance, relational.BackwardOneToOneRelation))
+    return to_one and field.null
 
 
 def _nests_relation(cls: ModelSchemaMeta, name: str, field: fields.Field[Any]) -> bool:

@@ -1,5 +1,6 @@
 """The bookshop, served on each database."""
 
+import logging
 import os
 import socket
 import sys
@@ -10,6 +11,7 @@ import pytest
 from colibris import persist, subsystems
 from colibris.app import create_app
 from colibris.conf import settings, setup
+from colibris.persist.connections import Block
 
 HERE = Path(__file__).parent
 POSTGRESQL = os.environ.get('COLIBRIS_POSTGRESQL', '127.0.0.1:5432')
@@ -77,7 +79,7 @@ async def _empty():
 
     connection = persist.get_connection()
     for table in ('book_tag', 'blurb', 'book', 'author', 'country', 'tag', 'account', 'sample'):
-        await connection.execute_query(f'DELETE FROM {table}')  # noqa: S608
+        await connection.execute_query(f'DELETE FROM {table}')
     assert models
 
 
@@ -85,3 +87,41 @@ async def _empty():
 async def client(bookshop, aiohttp_client):
     """A client of the bookshop."""
     return await aiohttp_client(create_app())
+
+
+class _Statements(logging.Handler):
+    """Keeps the statements that the databases were given."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def emit(self, record):
+        self.texts.append(record.args[0] if record.args else record.msg)
+
+
+@pytest.fixture
+def statements():
+    """The SQL that has run since the fixture was made, or since ``clear()``."""
+    handler = _Statements()
+    logger = logging.getLogger('tortoise.db_client')
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    yield handler.texts
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def transactions(monkeypatch):
+    """The transactions that have begun."""
+    begun = []
+    begin = Block.__aenter__
+
+    async def counting(self):
+        begun.append(self)
+        return await begin(self)
+
+    monkeypatch.setattr(Block, '__aenter__', counting)
+    return begun

@@ -53,16 +53,15 @@ STORED = [
 ]
 
 
-@pytest.mark.parametrize(('column', 'value'), STORED)
-async def test_a_value_comes_back_as_it_was_sent(client, column, value):
-    resp = await client.post('/samples', json={column: value})
-    created = await resp.json()
-    assert resp.status == 201, created
-    assert created[column] == value
-    resp = await client.get(f'/samples/{created["id"]}')
-    assert (await resp.json())[column] == value
-    resp = await client.patch(f'/samples/{created["id"]}', json={column: value})
-    assert (resp.status, (await resp.json())[column]) == (200, value)
+async def test_a_value_comes_back_as_it_was_sent(client):
+    for column, value in STORED:
+        resp = await client.post('/samples', json={column: value})
+        created = await resp.json()
+        assert (resp.status, created.get(column)) == (201, value), (column, created)
+        resp = await client.get(f'/samples/{created["id"]}')
+        assert (await resp.json())[column] == value, column
+        resp = await client.patch(f'/samples/{created["id"]}', json={column: value})
+        assert (resp.status, (await resp.json())[column]) == (200, value), column
 
 
 @pytest.mark.parametrize(
@@ -148,13 +147,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(('column', 'value'), REFUSED)
-async def test_what_a_column_cannot_hold_is_refused_by_name(client, column, value):
-    resp = await client.post('/samples', json={column: value})
-    body = await resp.json()
-    assert resp.status == 400, body
-    assert body['code'] == 'schema_error'
-    assert list(body['details']) == [column]
+async def test_what_a_column_cannot_hold_is_refused_by_name(client):
+    for column, value in REFUSED:
+        resp = await client.post('/samples', json={column: value})
+        body = await resp.json()
+        assert (resp.status, body.get('code')) == (400, 'schema_error'), (column, value, body)
+        assert list(body['details']) == [column]
 
 
 async def test_a_lone_surrogate_is_refused(client):

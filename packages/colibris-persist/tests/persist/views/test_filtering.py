@@ -39,7 +39,7 @@ async def test_values_are_compared_by_what_they_mean(client, column):
     await create(client, '/samples', **{column: None})
 
     async def found(**params):
-        return [value for value in await listed(client, '/samples', column, **params)]
+        return await listed(client, '/samples', column, **params)
 
     assert await found(**{column: str(middle)}) == [middle]
     assert await found(**{f'{column}__not': str(middle)}) == [low, high, None]
@@ -78,35 +78,50 @@ async def test_documents_are_null_or_not(client, column):
     assert len(await listed(client, '/samples', 'id', **{f'{column}__null': 'false'})) == 1
 
 
-TEXTS = ['Straße', 'straße', 'STRASSE', 'Äpfel', 'äpfel', 'apfel', 'apfel ', '50%', '5000', 'a_b', 'axb', '|', '\\', "'"]
+TEXTS = [
+    'Straße',
+    'straße',
+    'STRASSE',
+    'Äpfel',
+    'äpfel',
+    'apfel',
+    'apfel ',
+    '50%',
+    '5000',
+    'a_b',
+    'axb',
+    '|',
+    '\\',
+    "'",
+]
 
 
-@pytest.mark.parametrize(
-    ('parameter', 'value', 'expected'),
-    [
-        ('text', 'Äpfel', ['Äpfel']),
-        ('text', 'apfel', ['apfel']),
-        ('text__not', 'apfel', [text for text in TEXTS if text != 'apfel']),
-        ('text__in', 'apfel,ÄPFEL,Straße', ['Straße', 'apfel']),
-        ('text__like', 'pfel', ['Äpfel', 'äpfel', 'apfel', 'apfel ']),
-        ('text__like', 'Pfel', []),
-        ('text__like', 'tra', ['Straße', 'straße']),
-        ('text__like', '%', ['50%']),
-        ('text__like', '_', ['a_b']),
-        ('text__like', '|', ['|']),
-        ('text__like', '\\', ['\\']),
-        ('text__like', "'", ["'"]),
-        ('text__ilike', 'STRA', ['Straße', 'straße', 'STRASSE']),
-        ('text__ilike', 'ÄPF', ['Äpfel', 'äpfel']),
-        ('text__ilike', '0%', ['50%']),
-        ('text__ilike', 'A_B', ['a_b']),
-        ('text__ilike', '\\', ['\\']),
-    ],
-)
-async def test_texts_are_the_same_on_every_database(client, parameter, value, expected):
+FOUND = [
+    ('text', 'Äpfel', ['Äpfel']),
+    ('text', 'apfel', ['apfel']),
+    ('text__not', 'apfel', [text for text in TEXTS if text != 'apfel']),
+    ('text__in', 'apfel,ÄPFEL,Straße', ['Straße', 'apfel']),
+    ('text__like', 'pfel', ['Äpfel', 'äpfel', 'apfel', 'apfel ']),
+    ('text__like', 'Pfel', []),
+    ('text__like', 'tra', ['Straße', 'straße']),
+    ('text__like', '%', ['50%']),
+    ('text__like', '_', ['a_b']),
+    ('text__like', '|', ['|']),
+    ('text__like', '\\', ['\\']),
+    ('text__like', "'", ["'"]),
+    ('text__ilike', 'STRA', ['Straße', 'straße', 'STRASSE']),
+    ('text__ilike', 'ÄPF', ['Äpfel', 'äpfel']),
+    ('text__ilike', '0%', ['50%']),
+    ('text__ilike', 'A_B', ['a_b']),
+    ('text__ilike', '\\', ['\\']),
+]
+
+
+async def test_texts_are_the_same_on_every_database(client):
     for text in TEXTS:
         await create(client, '/samples', text=text)
-    assert await listed(client, '/samples', 'text', **{parameter: value}) == expected
+    for parameter, value, expected in FOUND:
+        assert await listed(client, '/samples', 'text', **{parameter: value}) == expected, (parameter, value)
 
 
 @pytest.fixture
@@ -116,7 +131,9 @@ async def books(client):
     zola = await create(client, '/authors', name='Zola', country='fr')
     rilke = await create(client, '/authors', name='Rilke', country='at')
     tags = {name: (await create(client, '/tags', name=name))['id'] for name in ('long', 'long-lived', 'sad')}
-    await create(client, '/books', title='Nana', author=zola['id'], tags=[tags['long'], tags['long-lived']], price='9.90')
+    await create(
+        client, '/books', title='Nana', author=zola['id'], tags=[tags['long'], tags['long-lived']], price='9.90'
+    )
     await create(client, '/books', title='Germinal', author=zola['id'], tags=[tags['sad'], tags['long']], price='10')
     await create(
         client, '/books', title='Elegien', author=rilke['id'], translator=zola['id'], genre='poetry', price='100.00'
@@ -199,40 +216,40 @@ async def test_a_model_has_its_own_order_where_none_is_asked(client, books):
     assert await listed(client, '/authors', 'name') == ['Rilke', 'Zola']
 
 
-@pytest.mark.parametrize(
-    ('params', 'name', 'said'),
-    [
-        ({'titel': 'x'}, 'titel', 'title'),
-        ({'title__contains': 'x'}, 'title__contains', 'title__'),
-        ({'zzz': 'x'}, 'zzz', 'Unknown parameter'),
-        ({'order': 'pages'}, 'order', 'Must be one of: title, price'),
-        ({'order': ''}, 'order', 'Cannot order by'),
-        ({'order': 'title,-title'}, 'order', 'twice'),
-        ({'order': '--title'}, 'order', 'Cannot order by'),
-        ({'author': 'x'}, 'author', 'Not a valid integer'),
-        ({'author__in': '1,x'}, 'author__in', 'Not a valid integer'),
-        ({'author__in': ''}, 'author__in', 'Not a valid integer'),
-        ({'author__in': ','.join(map(str, range(501)))}, 'author__in', '500'),
-        ({'genre': 'crime'}, 'genre', 'Must be one of'),
-        ({'price__ge': 'NaN'}, 'price__ge', 'Not a valid'),
-        ({'price__ge': '1e9'}, 'price__ge', 'digits'),
-        ({'pages': 10**30}, 'pages', 'Must be'),
-        ({'published__ge': '2026-01-01'}, 'published__ge', 'time zone'),
-        ({'in_print__null': 'perhaps'}, 'in_print__null', 'Not a valid boolean'),
-        ({'title__like': ''}, 'title__like', 'Length'),
-        ({'search': 'x' * 201}, 'search', 'Longer'),
-        ({'title': 'a\0b'}, 'title', 'Null characters'),
-        ([('title', 'a'), ('title', 'b')], 'title', 'once'),
-        ({'language': 5, 'cheap': 'x'}, 'cheap', 'Not a valid boolean'),
-    ],
-)
-async def test_a_parameter_that_makes_no_sense_is_refused_by_name(client, params, name, said):
-    resp = await client.get('/books', params=params)
-    body = await resp.json()
-    assert resp.status == 400, body
-    assert body['code'] == 'schema_error'
-    assert list(body['details']) == [name]
-    assert said in str(body['details'][name])
+REFUSED = [
+    ({'titel': 'x'}, 'titel', 'title'),
+    ({'title__contains': 'x'}, 'title__contains', 'title__'),
+    ({'zzz': 'x'}, 'zzz', 'Unknown parameter'),
+    ({'order': 'pages'}, 'order', 'Must be one of: title, price'),
+    ({'order': ''}, 'order', 'Cannot order by'),
+    ({'order': 'title,-title'}, 'order', 'twice'),
+    ({'order': '--title'}, 'order', 'Cannot order by'),
+    ({'author': 'x'}, 'author', 'Not a valid integer'),
+    ({'author__in': '1,x'}, 'author__in', 'Not a valid integer'),
+    ({'author__in': ''}, 'author__in', 'Not a valid integer'),
+    ({'author__in': ','.join(map(str, range(501)))}, 'author__in', '500'),
+    ({'genre': 'crime'}, 'genre', 'Must be one of'),
+    ({'price__ge': 'NaN'}, 'price__ge', 'Not a valid'),
+    ({'price__ge': '1e9'}, 'price__ge', 'digits'),
+    ({'pages': 10**30}, 'pages', 'Must be'),
+    ({'published__ge': '2026-01-01'}, 'published__ge', 'time zone'),
+    ({'in_print__null': 'perhaps'}, 'in_print__null', 'Not a valid boolean'),
+    ({'title__like': ''}, 'title__like', 'Length'),
+    ({'search': 'x' * 201}, 'search', 'Longer'),
+    ({'title': 'a\0b'}, 'title', 'Null characters'),
+    ([('title', 'a'), ('title', 'b')], 'title', 'once'),
+    ({'language': 5, 'cheap': 'x'}, 'cheap', 'Not a valid boolean'),
+]
+
+
+async def test_a_parameter_that_makes_no_sense_is_refused_by_name(client):
+    for params, name, said in REFUSED:
+        resp = await client.get('/books', params=params)
+        body = await resp.json()
+        assert resp.status == 400, body
+        assert body['code'] == 'schema_error'
+        assert list(body['details']) == [name]
+        assert said in str(body['details'][name])
 
 
 async def test_a_parameter_of_the_views_own_schema_is_taken_too(client, books):

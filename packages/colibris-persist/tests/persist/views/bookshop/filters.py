@@ -45,8 +45,8 @@ class SampleFilter(ModelFilter):
         model = Sample
         fields = {  # noqa: RUF012
             **dict.fromkeys(('small', 'number', 'big', 'amount', 'ratio', 'moment', 'day', 'time', 'period'), COMPARED),
-            **dict.fromkeys(('char', 'text'), [*COMPARED, 'like', 'ilike']),
+            **dict.fromkeys(('char', 'text'), (*COMPARED, 'like', 'ilike')),
             **dict.fromkeys(('flag', 'uuid', 'genre', 'stars'), EQUAL),
-            **dict.fromkeys(('data', 'blob'), ['null']),
+            **dict.fromkeys(('data', 'blob'), 'null'),
         }
         ordering = ('small', 'amount', 'moment', 'char')

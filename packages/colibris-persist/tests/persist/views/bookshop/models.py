@@ -1,11 +1,11 @@
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 from tortoise.validators import MinValueValidator
 
 from colibris.persist import Model, fields
 
 
-class Genre(str, Enum):
+class Genre(StrEnum):
     NOVEL = 'novel'
     POETRY = 'poetry'
 

@@ -74,6 +74,6 @@ class SampleSchema(ModelSchema):
     class Meta:
         model = Sample
         fields = (
-            'id', 'small', 'number', 'big', 'char', 'text', 'flag', 'amount', 'ratio', 'moment', 'day', 'time', 'period',
-            'uuid', 'data', 'blob', 'genre', 'stars',
+            'id', 'small', 'number', 'big', 'char', 'text', 'flag', 'amount', 'ratio', 'moment', 'day', 'time',
+            'period', 'uuid', 'data', 'blob', 'genre', 'stars',
         )  # fmt: skip
