@@ -1,5 +1,7 @@
 import asyncio
 import signal
+import socket
+import sys
 import time
 
 import pytest
@@ -36,6 +38,30 @@ async def test_sigterm_loses_no_request_of_clients_that_keep_sending(start, hamm
     served = start(ECHO)
     answers = await hammer(served.port, served.terminate, after=after)
     assert min(answers) > 0
+    assert await served.exit_code() == 0
+
+
+async def test_sigterm_resets_no_new_connection(start, connect):
+    """Each request comes on a connection of its own; once that is made its answer must come, too."""
+    served = start(ECHO)
+    answers = 0
+
+    async def client():
+        nonlocal answers
+        while True:
+            try:
+                connection = await connect(served.port)
+            except ConnectionRefusedError:
+                return
+            assert await connection.get() == (200, b'hello')
+            connection.writer.close()
+            answers += 1
+
+    clients = asyncio.gather(*(client() for _ in range(32)))
+    await asyncio.sleep(0.7)
+    served.terminate()
+    await asyncio.wait_for(clients, 20)
+    assert answers > 32
     assert await served.exit_code() == 0
 
 
@@ -192,7 +218,36 @@ async def test_a_start_that_fails_closes_what_was_opened_and_raises():
     sockets[0].close()
 
 
-async def test_the_application_is_closed_after_the_last_answer(connect):
+@pytest.fixture
+async def serving():
+    """Serve an application in this process: ``port, stop, task = await serving(app)``."""
+    tasks = []
+
+    async def begin(app):
+        sockets = bind('127.0.0.1', 0)
+        port = sockets[0].getsockname()[1]
+        listening: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+
+        async def run():
+            stop = Stop()
+            shutdown = Shutdown(accept=0, idle=0.5)
+            await serve(app, sockets, stop=stop, shutdown=shutdown, on_listening=lambda: listening.set_result(stop))
+
+        tasks.append(asyncio.create_task(run()))
+        return port, await listening, tasks[-1]
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+
+
+def app_with(handler):
+    app = web.Application()
+    app.router.add_get('/', handler)
+    return app
+
+
+async def test_the_application_is_closed_after_the_last_answer(serving, connect):
     events = []
 
     async def slow(request):
@@ -204,24 +259,61 @@ async def test_the_application_is_closed_after_the_last_answer(connect):
         yield
         events.append('closed')
 
-    app = web.Application()
-    app.router.add_get('/', slow)
+    app = app_with(slow)
     app.cleanup_ctx.append(opened)
-    sockets = bind('127.0.0.1', 0)
-    port = sockets[0].getsockname()[1]
-    listening = asyncio.Event()
-
-    async def run():
-        stop = Stop()
-        listening.stop = stop
-        await serve(app, sockets, stop=stop, shutdown=Shutdown(idle=0.1), on_listening=listening.set)
-
-    serving = asyncio.create_task(run())
-    await listening.wait()
+    port, stop, task = await serving(app)
     client = await connect(port)
     answer = asyncio.create_task(client.get())
     await asyncio.sleep(0.1)
-    listening.stop.request()
+    stop.request()
     assert (await answer)[0] == 200
-    await serving
+    await task
     assert events == ['answered', 'closed']
+
+
+async def hello(request):
+    return web.Response(text='hello')
+
+
+def at_close(monkeypatch, action):
+    """Do *action* in the instant in which the server stops to accept."""
+    close = asyncio.base_events.Server.close
+
+    def close_and_act(server):
+        close(server)
+        action()
+
+    monkeypatch.setattr(asyncio.base_events.Server, 'close', close_and_act)
+
+
+async def test_a_connection_that_waits_when_the_server_stops_to_accept_is_served(serving, monkeypatch):
+    port, stop, task = await serving(app_with(hello))
+    waiting = []
+
+    def come():
+        waiting.append(socket.create_connection(('127.0.0.1', port), timeout=5))
+        waiting[0].sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+
+    monkeypatch.setattr('colibris.server.serving.refuse_newcomers', lambda sockets: None)
+    at_close(monkeypatch, come)
+    stop.request()
+    await task
+    with waiting[0] as client:
+        assert client.recv(10000).endswith(b'hello')
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='the kernel of Linux does it')
+async def test_no_connection_is_made_any_more_when_the_server_stops_to_accept(serving, monkeypatch):
+    port, stop, task = await serving(app_with(hello))
+    errors = []
+
+    def come():
+        try:
+            socket.create_connection(('127.0.0.1', port), timeout=0.3).close()
+        except OSError as exc:
+            errors.append(exc)
+
+    at_close(monkeypatch, come)
+    stop.request()
+    await task
+    assert [type(error) for error in errors] == [TimeoutError]
