@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 import msgpack
 import pytest
-from colibris.serialization import MAX_EXTENSIONS, InvalidData, dumps, loads
 from hypothesis import given
 from hypothesis import strategies as st
+
+from colibris.serialization import MAX_EXTENSIONS, InvalidData, dumps, loads
 
 ZONES = st.one_of(
     st.none(),

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import click
+
 from colibris.commands.table import print_table
 from colibris.plugins import Row, listing
 
