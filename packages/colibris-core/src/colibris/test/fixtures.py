@@ -16,6 +16,7 @@ from colibris import subsystems, transactions
 @pytest_asyncio.fixture(scope='session', loop_scope='session', autouse=True)
 async def colibris_session() -> AsyncIterator[None]:
     """Open the project's subsystems for the whole run: a test database is made and migrated once."""
+    failure = None
     async with AsyncExitStack() as stack:
         try:
             found = subsystems.configured()
@@ -24,7 +25,9 @@ async def colibris_session() -> AsyncIterator[None]:
         except Exception as exc:
             if not _speaks_for_itself(exc):
                 raise
-            pytest.fail(str(exc), pytrace=False)
+            failure = str(exc)
+        if failure is not None:
+            pytest.fail(failure, pytrace=False)
         stack.enter_context(subsystems.adopt(found))
         stack.push_async_callback(transactions.drain)
         yield

@@ -1,0 +1,404 @@
+"""The examples of the page that users of Colibris 0.8 know: they work as they stood there, but for ``await``.
+
+What lies in packages that come with their own issues (cache, templates, email, tasks, authentication) is tested there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from demo import CURRENT
+from workspace import run
+
+MODELS = """
+from colibris.persist import Model, fields
+
+
+class User(Model):
+    id = fields.IntField(primary_key=True)
+    username = fields.CharField(max_length=128, unique=True)
+    password = fields.CharField(max_length=128)
+    first_name = fields.CharField(max_length=64)
+    last_name = fields.CharField(max_length=64)
+    email = fields.CharField(max_length=128, null=True)
+
+
+class Item(Model):
+    id = fields.IntField(primary_key=True)
+    name = fields.CharField(max_length=64)
+"""
+
+SCHEMAS = """
+from colibris.schemas import ModelSchema
+from marshmallow import Schema, fields
+
+from yourproject import models
+
+
+class PlainSchema(Schema):
+    name = fields.String(required=True)
+
+
+class QuerySchema(Schema):
+    limit = fields.Integer(load_default=5)
+
+
+class ItemSchema(ModelSchema):
+    class Meta:
+        model = models.Item
+        fields = ('id', 'name')
+
+
+class UserSchema(ModelSchema):
+    class Meta:
+        model = models.User
+        fields = ('id', 'username', 'password', 'first_name', 'last_name', 'email')
+"""
+
+VIEWS = """
+from aiohttp import web
+from colibris.views import (
+    APIView,
+    CreateMixin,
+    ListCreateModelView,
+    ListMixin,
+    ModelView,
+    RetrieveUpdateDestroyModelView,
+)
+
+from yourproject.models import Item, User
+from yourproject.schemas import ItemSchema, PlainSchema, QuerySchema, UserSchema
+
+
+class PlainView(APIView):
+    body_schema_class = PlainSchema
+    query_schema_class = QuerySchema
+
+    async def get(self):
+        args = await self.get_validated_query()
+
+        return web.json_response(args)
+
+    async def post(self):
+        data = await self.get_validated_body()
+
+        return web.json_response(data)
+
+
+class ItemsView(ModelView, ListMixin, CreateMixin):
+    model = Item
+    body_schema_class = ItemSchema
+    query_schema_class = QuerySchema
+
+
+class UsersView(ListCreateModelView):
+    model = User
+    body_schema_class = UserSchema
+
+
+class UserView(RetrieveUpdateDestroyModelView):
+    model = User
+    body_schema_class = UserSchema
+"""
+
+ROUTES = """
+from yourproject import views
+
+ROUTES = [
+    ('/plain', views.PlainView),
+    ('/items', views.ItemsView),
+    ('/users', views.UsersView),
+    ('/users/{id}', views.UserView),
+]
+
+STATIC_ROUTES = [
+    ('static', '/static'),
+]
+"""
+
+APP = """
+from colibris import app, persist
+
+
+def init(webapp):
+    webapp.logger.info('started')
+
+
+async def get_health():
+    if not await persist.connectivity_check():
+        raise app.HealthException('database connectivity check failed')
+
+    return 'healthy'
+"""
+
+FIXTURES = """
+import pytest
+from yourproject import models
+
+
+@pytest.fixture
+async def test_user():
+    yield await models.User.create(username='test_user', password='test_password',
+                                   first_name='Test', last_name='User',
+                                   email='testuser@example.com')
+"""
+
+HEALTH_TESTS = """
+from colibris import persist
+
+
+async def test_health_check_healthy(web_app_client):
+    resp = await web_app_client.get('/health')
+    assert resp.status == 200
+
+    j = await resp.json()
+    assert j == 'healthy'
+
+
+async def test_health_check_db_down(web_app_client):
+    await persist.get_database().drop()
+
+    resp = await web_app_client.get('/health')
+    assert resp.status == 500
+
+    j = await resp.json()
+    assert j['code'] == 'unhealthy'
+"""
+
+VIEW_TESTS = """
+from colibris.test import utils
+
+from yourproject import models
+
+
+async def test_plain(web_app_client):
+    resp = await web_app_client.get('/plain')
+    assert await resp.json() == {'limit': 5}
+
+    resp = await web_app_client.get('/plain', params={'limit': '7'})
+    assert await resp.json() == {'limit': 7}
+
+    resp = await web_app_client.post('/plain', json={'name': 'a'})
+    assert await resp.json() == {'name': 'a'}
+
+    resp = await web_app_client.post('/plain', json={})
+    assert resp.status == 400
+
+
+async def test_items(web_app_client):
+    resp = await web_app_client.post('/items', json={'name': 'an item'})
+    assert resp.status == 201
+
+    resp = await web_app_client.get('/items', params={'limit': '1'})
+    assert resp.status == 200
+
+    j = await resp.json()
+    utils.assert_is_envelope(j, count=1)
+
+    resp = await web_app_client.get('/items', params={'limit': 'x'})
+    assert resp.status == 400
+
+
+async def test_users(web_app_client, test_user):
+    await models.User.create(username='other', password='x', first_name='O', last_name='Ther')
+
+    resp = await web_app_client.get('/users')
+    assert resp.status == 200
+
+    j = await resp.json()
+    utils.assert_is_envelope(j, count=2)
+    assert 'password' not in j['results'][0]
+
+
+async def user_detail_test(web_app_client, test_user):
+    path = f'/users/{test_user.id}'
+
+    resp = await web_app_client.patch(path, json={'first_name': 'Changed'})
+    assert resp.status == 200
+    assert (await resp.json())['first_name'] == 'Changed'
+
+    resp = await web_app_client.delete(path)
+    assert resp.status == 204
+
+    resp = await web_app_client.get(path)
+    assert resp.status == 404
+
+
+async def test_static(web_app_client):
+    resp = await web_app_client.get('/static/hello.txt')
+    assert await resp.text() == 'hello'
+"""
+
+GENERAL_SCHEMA = """
+from colibris.conf.schemas import SettingsSchema, fields
+
+
+class GeneralSettingsSchema(SettingsSchema):
+    DEBUG = fields.Boolean()
+    LISTEN = fields.String()
+    PORT = fields.Integer()
+"""
+
+DATABASE_SCHEMA = """
+class DatabaseSettingsSchema(SettingsSchema):
+    NAME = fields.String()
+    HOST = fields.String()
+    PORT = fields.Integer()
+    USERNAME = fields.String()
+    PASSWORD = fields.String()
+
+    class Meta:
+        prefix = 'DATABASE_'
+"""
+
+SQLITE = """
+DATABASE = {
+    'backend': 'colibris.persist.SQLiteBackend',
+    'name': 'yourproject.db'
+}
+"""
+
+MYSQL = """
+DATABASE = {
+    'backend': 'colibris.persist.MySQLBackend',
+    'name': 'yourproject',
+    'host': '127.0.0.1',
+    'port': 3316,
+    'username': 'username',
+    'password': 'password'
+}
+"""
+
+POSTGRESQL = """
+DATABASE = {
+    'backend': 'colibris.persist.PostgreSQLBackend',
+    'name': 'yourproject',
+    'host': '127.0.0.1',
+    'port': 5432,
+    'username': 'username',
+    'password': 'password'
+}
+"""
+
+
+class Project:
+    """A project whose files are given one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.write('pyproject.toml', '[tool.colibris]\npackage = "yourproject"\n')
+        self.write('yourproject/__init__.py', '')
+        self.write('yourproject/settings.py', '')
+
+    def write(self, path: str, text: str) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text))
+
+    def manage(self, *arguments: str, **variables: str) -> str:
+        unset = ('DEBUG', 'LISTEN', 'PORT')
+        environment = {name: value for name, value in CURRENT.variables.items() if name not in unset}
+        done = run(CURRENT.scripts / 'colibris', *arguments, cwd=self.folder, env={**environment, **variables})
+        return done.stdout
+
+    def settings(self, **variables: str) -> dict[str, object]:
+        """Return the settings that are in force, by name."""
+        return {item['name']: item['value'] for item in json.loads(self.manage('settings', '--json', **variables))}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_models_views_health_and_tests(project: Project) -> None:
+    project.write('yourproject/settings.py', SQLITE)
+    for name, text in {'models': MODELS, 'schemas': SCHEMAS, 'views': VIEWS, 'routes': ROUTES, 'app': APP}.items():
+        project.write(f'yourproject/{name}.py', text)
+    project.write('yourproject/static/hello.txt', 'hello')
+    project.write('yourproject/tests/__init__.py', '')
+    project.write('yourproject/tests/fixtures.py', FIXTURES)
+    project.write('yourproject/tests/test_health.py', HEALTH_TESTS)
+    project.write('yourproject/tests/test_views.py', VIEW_TESTS)
+    project.manage('makemigrations')
+    project.manage('migrate')
+    assert '7 passed' in project.manage('test', '-q')
+
+
+def test_a_migration_can_be_named(project: Project) -> None:
+    project.write('yourproject/settings.py', SQLITE)
+    project.write('yourproject/models.py', MODELS)
+    project.manage('makemigrations', 'somename')
+    assert list((project.folder / 'yourproject/migrations').glob('*somename.py'))
+
+
+@pytest.mark.parametrize(('text', 'port'), [(MYSQL, 3316), (POSTGRESQL, 5432)])
+def test_databases_behind_servers(project: Project, text: str, port: int) -> None:
+    project.write('yourproject/settings.py', text)
+    database = project.settings()['DATABASE']
+    assert isinstance(database, dict)
+    assert (database['port'], database['password']) == (port, '********')
+    assert 'No problems found' in project.manage('check')
+
+
+def test_settings_from_the_environment(project: Project) -> None:
+    project.write(
+        'yourproject/settings.py', f'PORT = 1000\n{GENERAL_SCHEMA}\nGeneralSettingsSchema().load_from_env(globals())\n'
+    )
+    assert project.settings()['PORT'] == 1000
+    found = project.settings(DEBUG='true', LISTEN='127.0.0.1', PORT='2000')
+    assert (found['DEBUG'], found['LISTEN'], found['PORT']) == (True, '127.0.0.1', 2000)
+
+
+def test_settings_schemas_in_a_module_of_their_own(project: Project) -> None:
+    project.write(
+        'yourproject/settingsschemas.py',
+        f"""{GENERAL_SCHEMA}{DATABASE_SCHEMA}
+
+def load_from_env(target_settings):
+    GeneralSettingsSchema().load_from_env(target_settings)
+    DatabaseSettingsSchema().load_from_env(target_settings)
+""",
+    )
+    project.write(
+        'yourproject/settings.py',
+        f'from yourproject import settingsschemas\n{POSTGRESQL}\nsettingsschemas.load_from_env(globals())\n',
+    )
+    project.write('yourproject/.env.default', 'DATABASE_HOST=default.example.com\nDATABASE_PORT=1\n')
+    project.write('.env', 'DATABASE_PORT=2\nDATABASE_USERNAME=from_dot_env\n')
+    database = project.settings(DATABASE_USERNAME='from_environment')['DATABASE']
+    assert isinstance(database, dict)
+    assert database['host'] == 'default.example.com'
+    assert database['port'] == 2
+    assert database['username'] == 'from_environment'
+
+
+def test_available_settings_and_their_defaults(project: Project) -> None:
+    assert {name: value for name, value in project.settings().items() if name != 'LOGGING'} == {
+        'API_DOCS_PATH': '/api/docs',
+        'AUTHENTICATION': None,
+        'AUTHORIZATION': None,
+        'CACHE': None,
+        'DATABASE': None,
+        'DEBUG': False,
+        'EMAIL': None,
+        'LISTEN': '0.0.0.0',
+        'LOGGING_OVERRIDES': {},
+        'MAX_REQUEST_BODY_SIZE': 10 * 1024 * 1024,
+        'MIDDLEWARE': [
+            'colibris.middleware.handle_errors_json',
+            'colibris.middleware.handle_auth',
+            'colibris.middleware.handle_schema_validation',
+        ],
+        'PORT': 8888,
+        'PROJECT_PACKAGE_DIR': os.fspath(project.folder / 'yourproject'),
+        'PROJECT_PACKAGE_NAME': 'yourproject',
+        'SECRET_KEY': None,
+        'TASK_QUEUE': None,
+        'TEMPLATE': None,
+        'TEST_DATABASE': None,
+    }
