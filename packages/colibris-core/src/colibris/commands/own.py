@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 import click
+
 from colibris import conf
 from colibris.commands.context import describe, make_importable, package_folder
 from colibris.conf.project import Project

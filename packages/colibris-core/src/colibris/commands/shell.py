@@ -19,6 +19,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import click
+
 from colibris.commands.context import project_command
 
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
+
 from colibris.commands.context import CommandError, current_project
 from colibris.conf.project import Project
 
