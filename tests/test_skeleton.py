@@ -242,6 +242,7 @@ def test_the_built_project_serves_where_only_its_wheel_is_installed(
         urlopen(f'{address}/notes', timeout=10) as response,
     ):
         assert json.load(response)['count'] == 0
+    assert (folder / 'shopfloor.db').is_file()
 
 
 def test_the_tests_of_an_extended_project_pass(extended: Project) -> None:

@@ -16,7 +16,7 @@ from colibris.subsystems import NotConfigured, Subsystem
 
 __all__ = ['PersistSubsystem', 'subsystem']
 
-_FORMS = "a dictionary with the key 'backend', or a URL such as 'sqlite:///app.db'"
+_FORMS = "a dictionary with the key 'backend' or 'url', or a URL such as 'sqlite:///app.db'"
 
 
 class PersistSubsystem(Subsystem[DatabaseBackend]):
@@ -44,7 +44,7 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
         return {key: item for key, item in self._dictionary(value, self.setting).items() if key != 'databases'}
 
     def _dictionary(self, value: object, setting: str) -> dict[str, object]:
-        """Return the dictionary form; keys beside a ``'url'`` win over what the URL says."""
+        """Return the dictionary form; what a ``'url'`` says wins over the keys beside it."""
         if isinstance(value, str):
             return url.parse(value, setting=setting)
         if not isinstance(value, Mapping):
@@ -53,7 +53,7 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
         if (address := options.pop('url', None)) is not None:
             if not isinstance(address, str):
                 raise ImproperlyConfigured(f"{setting}['url'] must be a string", setting=setting)
-            options = {**url.parse(address, setting=f"{setting}['url']"), **options}
+            options = {**options, **url.parse(address, setting=f"{setting}['url']")}
         return options
 
     def all_options(self, value: object, *, setting: str = 'DATABASE') -> dict[str, dict[str, object]]:
@@ -93,7 +93,7 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
         path = _path(setting, name)
         backend = plugins.build(path, options, self.group, self.base, source=source)  # type: ignore[type-abstract]
         backend.alias = name
-        backend.base_dir = Path(settings.PROJECT_PACKAGE_DIR).parent
+        backend.base_dir = _base_dir()
         return backend
 
     def unknown(self, name: str, known: Iterable[str]) -> NotConfigured:
@@ -169,6 +169,12 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
 
     def translate(self, error: Exception) -> APIException | None:
         return errors.translate(error)
+
+
+def _base_dir() -> Path:
+    """Return where relative paths of files begin: the project's folder, or the current one if it is installed."""
+    folder = Path(settings.PROJECT_PACKAGE_DIR).parent
+    return Path.cwd() if folder.name in ('site-packages', 'dist-packages') else folder
 
 
 def _path(setting: str, name: str) -> str:
