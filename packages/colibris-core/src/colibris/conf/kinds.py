@@ -60,8 +60,8 @@ CALLABLES = Kind(
 )
 BACKEND = Kind("a dictionary with the key 'backend'", lambda value: _is_dictionary(value, ['backend']))
 DATABASE = Kind(
-    "a dictionary with the key 'backend', or a URL such as 'sqlite:///shop.db'",
-    lambda value: _is_dictionary(value, ['backend']) or _is_url(value),
+    "a dictionary with the key 'backend' or 'url', or a URL such as 'sqlite:///shop.db'",
+    lambda value: _is_dictionary(value, ['backend']) or _is_dictionary(value, ['url']) or _is_url(value),
 )
 TEST_DATABASE = Kind(
     "a dictionary (what it lacks is taken from DATABASE), or a URL such as 'sqlite:///test.db'",

@@ -108,7 +108,8 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
 
     async def checkin(self, raw: Any, *, broken: bool = False) -> None:
         if broken or self._pool is None:
-            raw.terminate()
+            with suppress(asyncpg.InterfaceError):  # the pool has noticed already
+                raw.terminate()
         if self._pool is not None:
             try:
                 await self._pool.release(raw, timeout=_CLOSE_TIMEOUT)
@@ -124,7 +125,10 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
             )
 
     def in_block(self, raw: Any) -> bool:
-        return not raw.is_closed() and raw.is_in_transaction()
+        try:
+            return not raw.is_closed() and bool(raw.is_in_transaction())
+        except asyncpg.InterfaceError:  # the pool has taken it away, as it is lost
+            return False
 
     def translate(self, error: BaseException) -> Exception | None:
         return translate(error, self.backend)
@@ -305,7 +309,7 @@ def translate(error: BaseException, backend: PostgreSQLBackend) -> Exception | N
     if isinstance(error, asyncpg.InterfaceError):
         if isinstance(error, ValueError):  # asyncpg's own check of arguments
             return InvalidValue(f'PostgreSQL cannot store the value: {error}')
-        if 'clos' in str(error) or 'terminat' in str(error):
+        if any(word in str(error) for word in ('closed', 'closing', 'terminated', 'released')):
             return backend.lost(error)
         return OperationalError(error)
     if isinstance(error, UnicodeError):

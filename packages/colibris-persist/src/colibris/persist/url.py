@@ -11,6 +11,7 @@ __all__ = ['parse']
 
 #: Other names by which people know our backends.
 _SCHEMES = {'postgres': 'postgresql', 'mariadb': 'mysql', 'sqlite3': 'sqlite'}
+_MEMORY = ('sqlite://:memory:', 'sqlite:///:memory:')
 
 
 def parse(url: str, *, setting: str, group: str = 'colibris.persist') -> dict[str, object]:
@@ -19,6 +20,8 @@ def parse(url: str, *, setting: str, group: str = 'colibris.persist') -> dict[st
     What is quoted by percent signs is decoded. Raises ImproperlyConfigured, without repeating the URL, as it may hold a
     password.
     """
+    if url in _MEMORY:  # which is no port
+        return {'backend': 'sqlite', 'name': ':memory:'}
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -58,8 +61,6 @@ def _backend(scheme: str, setting: str, group: str) -> str:
 
 
 def _file(netloc: str, path: str, setting: str) -> str:
-    if ':memory:' in (netloc, path[1:]):
-        return ':memory:'
     if netloc:
         raise _wrong(setting, 'a relative file takes three slashes, sqlite:///app.db, an absolute one four')
     name = unquote(path[1:])

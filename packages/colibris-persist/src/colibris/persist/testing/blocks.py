@@ -190,6 +190,25 @@ class TransactionContract(BackendContract):
             await asyncio.gather(*(add() for _ in range(25)))
         assert (await ContractShelf.get(name='a')).big == 25
 
+    async def test_deadlock_is_a_conflict_that_may_be_tried_again(self, database: Databases) -> None:
+        if not self.concurrent_transactions:
+            pytest.skip('transactions wait for one another from the beginning')
+        for name in 'ab':
+            await ContractShelf.create(name=name, small=0)
+        both = asyncio.Barrier(2)
+
+        async def change(first: str, second: str) -> None:
+            async with transaction():
+                await ContractShelf.filter(name=first).update(small=1)
+                await both.wait()
+                await ContractShelf.filter(name=second).update(small=1)
+
+        results = await asyncio.gather(change('a', 'b'), change('b', 'a'), return_exceptions=True)
+        refused = [result for result in results if result is not None]
+        assert len(refused) == 1
+        assert isinstance(refused[0], errors.TransactionConflict)
+        assert await names() == ['a', 'b']
+
     async def test_get_or_create_by_many_tasks_makes_one(self, database: Databases) -> None:
         async with asyncio.timeout(30):
             made = await asyncio.gather(*(ContractTicket.get_or_create(code='a') for _ in range(8)))
