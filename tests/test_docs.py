@@ -13,6 +13,7 @@ What a block of a page is:
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import re
@@ -30,6 +31,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+from colibris import api
+from colibris.conf.known import KNOWN
+from colibris.plugins import found
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / 'docs'
@@ -236,3 +241,55 @@ def test_page_works_as_it_stands(page: Path, scenario: Scenario) -> None:
         (scenario.state / 'cwd').write_text(str(scenario.folder.parent))
     for block in blocks_of(page):
         scenario.play(block)
+
+
+def _table(page: str, heading: str) -> dict[str, tuple[str, ...]]:
+    """Return the rows of the table that begins with *heading*, by their first cell."""
+    _, found, rest = (DOCS / page).read_text().partition(f'| {heading} |')
+    assert found, f'{page} has no table of {heading}'
+    lines = [line for line in rest.splitlines()[2:] if line.startswith('|') or not line]
+    rows = [[cell.strip() for cell in line.strip('|').split(' | ')] for line in lines[: lines.index('')]]
+    return {row[0].strip(' `'): tuple(row[1:]) for row in rows}
+
+
+def test_all_settings_are_listed_with_their_defaults() -> None:
+    listed = _table('settings.md', 'Setting')
+    assert listed.keys() == KNOWN.keys()
+    for name, (default, _) in listed.items():
+        if default.startswith('`'):
+            assert ast.literal_eval(default.strip('`')) == KNOWN[name].make_default(), name
+
+
+def test_all_commands_are_listed() -> None:
+    assert _table('commands.md', 'Command').keys() == found('colibris.commands').keys()
+
+
+def test_all_exceptions_are_listed() -> None:
+    classes = [value for value in vars(api).values() if isinstance(value, type) and issubclass(value, api.APIException)]
+    listed = {name.strip('`'): row for name, row in _table('views.md', 'Exception').items()}
+    assert listed == {
+        cls.__name__: (str(cls.status), f'`{cls.default_code}`') for cls in classes if cls is not api.APIException
+    }
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r'\]\(([^)]+)\)', page.read_text()):
+        if target.startswith('https://'):
+            continue
+        file, _, anchor = target.partition('#')
+        other = DOCS / file if file else page
+        assert other.is_file(), target
+        headings = re.findall(r'^#+ (.+)$', FENCE.sub('', other.read_text()), re.MULTILINE)
+        anchors = {re.sub(r'[^\w -]', '', heading).lower().replace(' ', '-') for heading in headings}
+        assert not anchor or anchor in anchors, target
+
+
+def test_pages_are_all_reached_from_the_index() -> None:
+    listed = set(re.findall(r'\]\((\w+\.md)\)', (DOCS / 'index.md').read_text()))
+    assert listed == {page.name for page in PAGES} - {'index.md'}
+
+
+def test_few_blocks_are_not_run_and_each_says_why() -> None:
+    marked = [block for page in PAGES for block in blocks_of(page) if block.mark.startswith('not run')]
+    assert len(marked) <= 6
