@@ -10,8 +10,12 @@ DEPENDENCIES = ['colibris-core', 'colibris-persist']
 # What `pip install colibris[EXTRA]` adds. A new package adds its line here; `all` follows by itself.
 EXTRAS = {
     'persist': ['colibris-persist'],
+    'cache': ['colibris-cache'],
+    'templates': ['colibris-templates'],
+    'email': ['colibris-email'],
     'postgresql': ['colibris-persist[postgresql]'],
     'mysql': ['colibris-persist[mysql]'],
+    'redis': ['colibris-cache[redis]'],
     'speed': ['colibris-core[speed]'],
     'test': ['colibris-core[test]'],
 }

@@ -1,0 +1,207 @@
+"""The queue of messages that are sent in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import random
+from collections import deque
+from dataclasses import dataclass
+from email.utils import make_msgid
+
+from colibris.email.base import EmailBackend
+from colibris.email.errors import EmailError, RecipientsRefused, TemporaryFailure
+from colibris.email.message import EmailMessage, Envelope
+
+logger = logging.getLogger(__name__)
+
+#: Above this size, in bytes, a message is made ready in a thread, so that the event loop goes on meanwhile.
+_LARGE = 100_000
+#: How long the backend keeps its connection while there is nothing to send, in seconds.
+_IDLE = 10.0
+
+
+@dataclass(slots=True)
+class Queued:
+    """A message that waits, the recipients that are left, and how often it was tried."""
+
+    message: EmailMessage
+    message_id: str
+    size: int
+    recipients: tuple[str, ...] | None = None
+    tries: int = 0
+
+
+class Mailer:
+    """Delivers messages one after the other, and tries again what failed for a while.
+
+    The queue holds at most *max_queue_bytes*; *retry_delays* are the pauses before each further try, in seconds;
+    closing delivers what waits for at most *shutdown_timeout* seconds and logs the rest.
+    """
+
+    def __init__(
+        self,
+        backend: EmailBackend,
+        *,
+        default_from: str | None = None,
+        max_queue_bytes: int = 64 * 1024 * 1024,
+        retry_delays: tuple[float, ...] = (1, 5, 30, 120, 600),
+        shutdown_timeout: float = 10.0,
+    ) -> None:
+        self._backend = backend
+        self.default_from = default_from
+        self._max_bytes = max_queue_bytes
+        self._retry_delays = retry_delays
+        self._shutdown_timeout = shutdown_timeout
+        self._bytes = 0
+        self._waiting: deque[Queued] = deque()
+        self._later: list[tuple[float, int, Queued]] = []
+        self._numbers = itertools.count()
+        self._wake = asyncio.Event()
+        self._using = asyncio.Lock()
+        self._current: Queued | None = None
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._worker = asyncio.create_task(self._work(), name='colibris.email')
+
+    @property
+    def queued_bytes(self) -> int:
+        """What the messages that wait take, in bytes, roughly."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._later) + (self._current is not None)
+
+    def prepare(self, message: EmailMessage) -> Queued:
+        """Check *message* and take a copy of it. Raises ValueError for what can never be sent."""
+        message.check()
+        if message.from_ is None and self.default_from is None:
+            raise ValueError("the message has no sender: give from_, or set 'default_from' in EMAIL")
+        if not (message.to or message.cc or message.bcc):
+            raise ValueError('the message has no recipients: give to, cc or bcc')
+        domain = (message.from_ or self.default_from or '').rpartition('@')[2].strip('> ')
+        message_id = make_msgid(domain=domain if domain.isascii() else domain.encode('idna').decode())
+        return Queued(message.snapshot(), message_id, message.size)
+
+    def put(self, queued: Queued) -> None:
+        """Take a prepared message; one that does not fit is logged and dropped. May be called from any thread."""
+        if self._closing:
+            logger.error('email %s is dropped: the service is shutting down', queued.message_id)
+        elif self._bytes + queued.size > self._max_bytes:
+            logger.error(
+                'email %s is dropped: the queue holds %d messages and %d bytes, and no more fit into max_queue_bytes',
+                queued.message_id,
+                len(self),
+                self._bytes,
+            )
+        else:
+            self._bytes += queued.size
+            self._loop.call_soon_threadsafe(self._enqueue, queued)
+
+    def _enqueue(self, queued: Queued) -> None:
+        self._waiting.append(queued)
+        self._wake.set()
+
+    async def deliver(self, queued: Queued) -> None:
+        """Deliver a prepared message now. Raises EmailError."""
+        envelope = await self._seal(queued)
+        async with self._using:
+            await self._backend.deliver(envelope)
+
+    def deliver_at_once(self, queued: Queued) -> None:
+        """Deliver a prepared message by a backend that is immediate."""
+        try:
+            self._backend.deliver(queued.message.seal(self.default_from, queued.message_id)).send(None)
+        except StopIteration:
+            return
+        raise RuntimeError(f'{type(self._backend).__name__} says that it is immediate, but waits for something')
+
+    async def _seal(self, queued: Queued) -> Envelope:
+        def seal() -> Envelope:
+            envelope = queued.message.seal(self.default_from, queued.message_id)
+            return envelope if queued.recipients is None else envelope.to(queued.recipients)
+
+        return await asyncio.to_thread(seal) if queued.size > _LARGE else seal()
+
+    async def _work(self) -> None:
+        while True:
+            self._take_due()
+            if self._waiting:
+                self._current = self._waiting.popleft()
+                await self._try(self._current)
+                self._current = None
+            elif self._closing and not self._later:
+                return
+            else:
+                await self._rest()
+
+    def _take_due(self) -> None:
+        now = self._loop.time()
+        while self._later and (self._later[0][0] <= now or self._closing):
+            self._waiting.append(heapq.heappop(self._later)[2])
+
+    async def _rest(self) -> None:
+        """Wait for a message; give the connection back after a while."""
+        due = self._later[0][0] - self._loop.time() if self._later else None
+        pause = _IDLE if due is None else min(due, _IDLE)
+        self._wake.clear()
+        if self._waiting or (self._closing and not self._later):
+            return
+        try:
+            async with asyncio.timeout(max(pause, 0)):
+                await self._wake.wait()
+            return
+        except TimeoutError:
+            if pause < _IDLE:
+                return
+        async with self._using:
+            await self._backend.rest()
+        if due is None:
+            await self._wake.wait()
+
+    async def _try(self, queued: Queued) -> None:
+        queued.tries += 1
+        try:
+            await self.deliver(queued)
+        except RecipientsRefused as exc:
+            permanent = exc.refused.keys() - set(exc.temporary)
+            if permanent:
+                logger.error('email %s was refused for some of its recipients: %s', queued.message_id, exc)
+            if exc.temporary:
+                queued.recipients = exc.temporary
+                self._try_later(queued, exc)
+                return
+        except TemporaryFailure as exc:
+            self._try_later(queued, exc)
+            return
+        except EmailError as exc:
+            logger.error('email %s was not sent: %s', queued.message_id, exc)
+        except Exception:
+            logger.exception('email %s was not sent', queued.message_id)
+        self._bytes -= queued.size
+
+    def _try_later(self, queued: Queued, exc: EmailError) -> None:
+        if self._closing or queued.tries > len(self._retry_delays):
+            logger.error('email %s is given up after %d tries: %s', queued.message_id, queued.tries, exc)
+            self._bytes -= queued.size
+            return
+        pause = self._retry_delays[queued.tries - 1] * random.uniform(0.8, 1.2)
+        logger.warning('email %s is tried again in %.1f s: %s', queued.message_id, pause, exc)
+        heapq.heappush(self._later, (self._loop.time() + pause, next(self._numbers), queued))
+
+    async def close(self) -> None:
+        """Deliver what waits within the time limit; log what is left, message by message."""
+        await asyncio.sleep(0)  # what `put` has handed over reaches the queue
+        self._closing = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(self._shutdown_timeout):
+                await asyncio.shield(self._worker)
+        except TimeoutError:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+        left = [self._current] if self._current is not None else []
+        for queued in (*left, *self._waiting, *(entry[2] for entry in self._later)):
+            logger.error('email %s was not sent before the service shut down', queued.message_id)

@@ -1,0 +1,106 @@
+"""Email as a subsystem of the application."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from colibris import transactions
+from colibris.conf import ImproperlyConfigured, settings
+from colibris.email.addresses import parse_address
+from colibris.email.base import EmailBackend
+from colibris.email.mailer import Mailer
+from colibris.email.memory import MemoryBackend
+from colibris.email.message import EmailMessage
+from colibris.subsystems import Subsystem
+
+#: The options of EMAIL that are the queue's; all others are the backend's.
+MAILER_OPTIONS = frozenset(inspect.signature(Mailer).parameters) - {'backend'}
+
+
+class EmailSubsystem(Subsystem[EmailBackend]):
+    """The sending of email: a backend, and the queue before it."""
+
+    name = 'email'
+    setting = 'EMAIL'
+    group = 'colibris.email'
+    base = EmailBackend
+    package = 'colibris-email'
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mailer: Mailer | None = None
+
+    def options(self, value: object) -> Mapping[str, object]:
+        options = super().options(value)
+        return {key: option for key, option in options.items() if key not in MAILER_OPTIONS}
+
+    def _mailer_options(self) -> dict[str, Any]:
+        options = {key: option for key, option in settings.EMAIL.items() if key in MAILER_OPTIONS}
+        if (sender := options.get('default_from')) is not None:
+            try:
+                parse_address('default_from', sender)
+            except (ValueError, TypeError) as exc:
+                raise ImproperlyConfigured(f'EMAIL: {exc}', setting='EMAIL') from exc
+        return options
+
+    @property
+    def mailer(self) -> Mailer:
+        """The open queue. Raises NotConfigured when there is none."""
+        if self._mailer is None:
+            raise self._not_configured()
+        return self._mailer
+
+    async def open(self) -> None:
+        options = self._mailer_options()
+        await super().open()
+        self._mailer = Mailer(self.backend, **options)
+
+    async def close(self) -> None:
+        mailer, self._mailer = self._mailer, None
+        if mailer is not None:
+            await mailer.close()
+        await super().close()
+
+    def send(self, message: EmailMessage) -> None:
+        """Queue *message* once the transaction that is open, if any, has committed."""
+        mailer = self.mailer
+        queued = mailer.prepare(message)
+        if self.backend.immediate:
+            transactions.on_commit(lambda: mailer.deliver_at_once(queued))
+        else:
+            transactions.on_commit(lambda: mailer.put(queued))
+
+    async def deliver(self, message: EmailMessage) -> None:
+        """Deliver *message* now."""
+        await self.mailer.deliver(self.mailer.prepare(message))
+
+    @asynccontextmanager
+    async def test_session(self) -> AsyncIterator[None]:
+        """Keep messages in memory, whatever the setting says: tests send nothing."""
+        self.configure()  # what is wrong with the setting is told all the same
+        given = settings.EMAIL
+        kept = {key: option for key, option in given.items() if key in MAILER_OPTIONS}
+        with settings.override(EMAIL={**kept, 'backend': MemoryBackend}):
+            await self.open()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    @asynccontextmanager
+    async def test_case(self, *, isolated: bool = False) -> AsyncIterator[None]:
+        self.outbox.clear()
+        yield
+
+    @property
+    def outbox(self) -> list[Any]:
+        """What the memory backend has kept."""
+        if not isinstance(self._backend, MemoryBackend):
+            raise TypeError("the backend of EMAIL is not 'memory': only that keeps what it is given")
+        return self._backend.outbox
+
+
+subsystem = EmailSubsystem()
