@@ -153,7 +153,7 @@ def test_query_parameters_come_from_the_query_schema(document):
             'name': 'tag',
             'style': 'form',
             'explode': True,
-            'schema': {'type': 'array', 'items': {'type': 'string', 'not': {'pattern': r'\u0000'}}},
+            'schema': {'type': 'array', 'items': {'type': 'string', 'not': {'type': 'string', 'pattern': r'\u0000'}}},
         },
         {'in': 'query', 'name': 'page', 'schema': {'type': 'integer', 'default': 1}},
     ]
@@ -170,15 +170,22 @@ def test_path_parameters_are_typed_by_their_pattern(document):
 
 def test_a_body_can_be_sent_as_json_or_as_a_form(document):
     body = document['paths']['/items']['post']['requestBody']
-    schema = {'schema': {'$ref': '#/components/schemas/ItemRequest'}}
+    form = {'schema': {'$ref': '#/components/schemas/ItemForm'}}
     assert body == {
         'required': True,
         'content': {
-            'application/json': schema,
-            'application/x-www-form-urlencoded': schema,
-            'multipart/form-data': schema,
+            'application/json': {'schema': {'$ref': '#/components/schemas/ItemRequest'}},
+            'application/x-www-form-urlencoded': form,
+            'multipart/form-data': form,
         },
     }
+
+
+def test_a_form_knows_no_null(document):
+    schemas = document['components']['schemas']
+    assert schemas['ItemRequest']['properties']['price']['type'] == ['string', 'number', 'null']
+    assert schemas['ItemForm']['properties']['price']['type'] == ['string', 'number']
+    assert schemas['ItemPatchForm']['properties']['price']['type'] == ['string', 'number']
 
 
 def test_a_file_comes_in_a_multipart_form(document):

@@ -32,6 +32,9 @@ class TreeSchema(Schema):
     children = fields.List(fields.Nested(lambda: TreeSchema()))
 
 
+BOTH = ('request', 'form')
+
+
 def named(*uses):
     """Register *uses*: schema, direction and, as a rule, role; return the components and the name of each use."""
     registry = SchemaRegistry()
@@ -96,6 +99,17 @@ def test_a_schema_may_nest_itself():
     itself = {'type': 'array', 'items': {'$ref': '#/components/schemas/Tree'}}
     assert components['Tree']['properties']['children'] == itself
     assert list(components) == ['Tree', 'TreeParent'], 'what is sent reads the same as what is got'
+
+
+def test_a_form_is_of_its_own_only_where_null_is_allowed():
+    class Nullable(Schema):
+        name = fields.String(allow_none=True, load_default=None)
+
+    components, names = named(
+        (Nullable(), 'request'), (Nullable(), 'form'), (PlainSchema(), 'request'), (PlainSchema(), 'form')
+    )
+    assert names == ['Nullable', 'NullableForm', 'Plain', 'Plain']
+    assert components['NullableForm']['properties'] == {'name': {'type': 'string'}}
 
 
 def test_no_two_forms_share_a_name():

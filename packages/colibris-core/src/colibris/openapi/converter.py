@@ -16,7 +16,8 @@ from marshmallow import Schema, fields, missing, validate
 from colibris.schemas.fields import File
 
 Json = dict[str, Any]
-Direction = Literal['request', 'response']
+#: A form is a request that knows no null.
+Direction = Literal['request', 'form', 'response']
 
 #: How a decimal number is written; what marshmallow reads beyond that (spaces, underscores) is not advertised.
 DECIMAL_PATTERN = r'^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$'
@@ -41,7 +42,7 @@ _KEYWORDS = frozenset(
 
 
 class FieldConverter(OpenAPIConverter):
-    """Describes fields as they are in one direction: in what a client sends, or in what it gets.
+    """Describes fields as they are in one direction: in what a client sends (as JSON or as a form), or in what it gets.
 
     *nested* gives the description of a nested schema, as a rule a reference to a component.
     """
@@ -106,7 +107,7 @@ class FieldConverter(OpenAPIConverter):
 
     def field2formats(self, field: fields.Field[Any], ret: Json, **kwargs: Any) -> Json:
         """Describe the text forms of decimals, times and addresses."""
-        if isinstance(field, fields.Decimal) and self.direction == 'request':
+        if isinstance(field, fields.Decimal) and self.direction != 'response':
             known = {'pattern': DECIMAL_PATTERN, **_decimal_example(field)} if 'pattern' not in ret else {}
             return {'type': ['string', 'number'], **known}
         if isinstance(field, fields.Time) and 'pattern' not in ret and field.format in (None, 'iso', 'iso8601'):
@@ -121,6 +122,8 @@ class FieldConverter(OpenAPIConverter):
         """Name the value that stands in for a field left out of a request."""
         default = field.load_default
         if self.direction == 'response' or default is missing or callable(default):
+            return {}
+        if self.direction == 'form' and default is None:
             return {}
         if isinstance(default, datetime) and default.tzinfo is None:
             return {}  # would not be a "date-time"
@@ -274,7 +277,7 @@ class FieldConverter(OpenAPIConverter):
 
     def field2nullable(self, field: fields.Field[Any], ret: Json, **kwargs: Any) -> Json:
         """Add null to what is allowed."""
-        if not field.allow_none:
+        if not field.allow_none or self.direction == 'form':
             return {}
         if '$ref' in ret:
             return {'anyOf': [{'$ref': ret.pop('$ref')}, {'type': 'null'}]}

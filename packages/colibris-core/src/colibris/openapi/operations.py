@@ -131,9 +131,11 @@ def _derived_summary(endpoint: Endpoint) -> str:
 
 
 def _request_body(schema: Schema, role: str, schemas: SchemaRegistry) -> Json:
-    reference = schemas.reference(schema, 'request', role)
-    described = {'type': 'array', 'items': reference} if schema.many else reference
-    return {'required': True, 'content': {media_type: {'schema': described} for media_type in _media_types(schema)}}
+    content: Json = {}
+    for media_type in _media_types(schema):
+        reference = schemas.reference(schema, 'request' if media_type == api.JSON else 'form', role)
+        content[media_type] = {'schema': {'type': 'array', 'items': reference} if schema.many else reference}
+    return {'required': True, 'content': content}
 
 
 def _media_types(schema: Schema) -> tuple[str, ...]:

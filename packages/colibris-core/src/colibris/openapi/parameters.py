@@ -73,17 +73,9 @@ def _style(field: fields.Field[Any]) -> Json:
 
 
 def _as_written(field: fields.Field[Any], described: Json) -> Json:
-    """Take out of *described* what a query cannot carry: null, null characters, no items separated by commas."""
-    types = described.get('type')
-    if isinstance(types, list):
-        types = [name for name in types if name != 'null']
-        described['type'] = types[0] if len(types) == 1 else types
-    if 'enum' in described:
-        described['enum'] = [value for value in described['enum'] if value is not None]
-    elif types == 'string' and described.keys().isdisjoint({'format', 'pattern', 'not'}):
-        described['not'] = {'pattern': r'\u0000'}
-    if described.get('default', '') is None:
-        del described['default']
+    """Take out of *described* what a query cannot carry: null characters, no items separated by commas."""
+    if described.get('type') == 'string' and described.keys().isdisjoint({'enum', 'format', 'pattern', 'not'}):
+        described['not'] = {'type': 'string', 'pattern': r'\u0000'}
     if getattr(field, 'delimiter', None) is not None:
         described.setdefault('minItems', 1)
     if 'items' in described and isinstance(field, fields.List):

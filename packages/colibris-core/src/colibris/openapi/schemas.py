@@ -50,7 +50,7 @@ class SchemaRegistry:
 
     def property(self, declared: fields.Field[Any]) -> Json:
         """Return the description of one field that is sent as a parameter."""
-        return FieldConverter('request', lambda nested: {'type': 'object'}).field2property(declared)
+        return FieldConverter('form', lambda nested: {'type': 'object'}).field2property(declared)
 
     def name_all(self, reserved: Iterable[str] = ()) -> tuple[dict[str, Json], dict[str, str]]:
         """Return the components by name, and the final reference for each provisional one."""
@@ -63,7 +63,7 @@ class SchemaRegistry:
         return {name: rename(components[name], references) for name in sorted(components)}, references
 
     def _token(self, schema: Schema, direction: Direction, partial: Any, unknown: str, role: str) -> str:
-        partial = partial if direction == 'request' else None
+        partial = None if direction == 'response' else partial
         if not isinstance(partial, bool):
             partial = frozenset(partial or ()) or None
         key = (type(schema), direction, partial or None, unknown, *_fields_of(schema, direction))
@@ -85,7 +85,7 @@ class SchemaRegistry:
             return {'type': 'array', 'items': reference} if many else reference
 
         converter = FieldConverter(direction, nested)
-        chosen = schema.load_fields if direction == 'request' else schema.dump_fields
+        chosen = schema.dump_fields if direction == 'response' else schema.load_fields
         described: Json = {'type': 'object', **schema_title(schema)}
         described['properties'] = {
             declared.data_key or name: converter.field2property(declared) for name, declared in chosen.items()
@@ -142,15 +142,16 @@ class _Names:
         return name
 
     def _candidates(self, base: str, variant: _Variant) -> Iterator[str]:
-        direction = 'Request' if variant.direction == 'request' else 'Response'
+        direction = variant.direction.capitalize()
         verb = variant.role if variant.role in ('Create', 'Update', 'Patch') else ''
         nested_in = '' if verb else variant.role
         if variant.partial:
             yield f'{base}Patch'
             yield nested_in and f'{nested_in}Patch'
-            yield f'{base}Partial'
+            yield f'{base}Patch{direction}'
         elif variant.restricted:
             yield verb and base + verb
+            yield verb and base + verb + direction
             yield nested_in
             yield nested_in and nested_in + direction
         else:
@@ -172,14 +173,14 @@ def rename(value: Any, references: dict[str, str]) -> Any:
 
 def _fields_of(schema: Schema, direction: Direction) -> Iterator[Any]:
     """Yield what tells two instances of a schema class apart."""
-    chosen = schema.load_fields if direction == 'request' else schema.dump_fields
+    chosen = schema.dump_fields if direction == 'response' else schema.load_fields
     yield frozenset(chosen)
     for option in (schema.only, schema.exclude, schema.load_only, schema.dump_only):
         yield frozenset(name for name in option or () if '.' in name)  # which reach into nested schemas
 
 
 def _required(schema: Schema, direction: Direction, partial: Any) -> list[str]:
-    if direction == 'request':
+    if direction != 'response':
         optional = set(schema.load_fields) if partial is True else set(partial or ())
         chosen = [(name, one) for name, one in schema.load_fields.items() if one.required and name not in optional]
     elif schema._hooks.get(POST_DUMP):
@@ -191,7 +192,7 @@ def _required(schema: Schema, direction: Direction, partial: Any) -> list[str]:
 
 
 def _additional(schema: Schema, direction: Direction, unknown: str) -> Json:
-    hooked = schema._hooks.get(PRE_LOAD if direction == 'request' else POST_DUMP)
+    hooked = schema._hooks.get(POST_DUMP if direction == 'response' else PRE_LOAD)
     if hooked or unknown == EXCLUDE:
         return {}
     if direction == 'response':
@@ -199,8 +200,8 @@ def _additional(schema: Schema, direction: Direction, unknown: str) -> Json:
     return {'additionalProperties': unknown == INCLUDE}
 
 
-def _claim(variant: _Variant) -> tuple[bool, bool, bool]:
-    return variant.partial, variant.restricted, variant.direction == 'request'
+def _claim(variant: _Variant) -> tuple[bool, bool, int]:
+    return variant.partial, variant.restricted, ('response', 'request', 'form').index(variant.direction)
 
 
 def _base_name(schema: type[Schema]) -> str:

@@ -51,7 +51,7 @@ class Storable(validate.Validator):
 
     def json_schema(self, direction: str) -> dict[str, Any]:
         """Describe what is refused, for the documentation of the API."""
-        return {'not': {'pattern': r'\u0000'}} if direction == 'request' else {}
+        return {} if direction == 'response' else {'not': {'type': 'string', 'pattern': r'\u0000'}}
 
 
 class Digits(validate.Validator):
@@ -192,6 +192,11 @@ class TimeDelta(fields.TimeDelta):
 
     LONGEST = dt.timedelta(microseconds=_INT64 - 1)
 
+    def json_schema(self, direction: str) -> dict[str, Any]:
+        """Describe the number, for the documentation of the API."""
+        seconds = self.LONGEST // dt.timedelta(seconds=1)
+        return {'type': 'number', 'minimum': -seconds, 'maximum': seconds}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dt.timedelta:
         if isinstance(value, bool) or (isinstance(value, str) and not _DECIMAL.match(value)):
             raise self.make_error('invalid')
@@ -246,7 +251,7 @@ class JSON(fields.Raw):
 
     def json_schema(self, direction: str) -> dict[str, Any]:
         """Describe the values, for the documentation of the API."""
-        return {'type': ['object', 'array', 'number', 'boolean']} if direction == 'request' else {}
+        return {} if direction == 'response' else {'type': ['object', 'array', 'number', 'boolean']}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
