@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from aiohttp import web
+
 from colibris import api
 
 

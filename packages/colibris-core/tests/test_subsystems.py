@@ -3,6 +3,7 @@
 from importlib.metadata import EntryPoint
 
 import pytest
+
 from colibris import plugins, subsystems
 from colibris.conf import ImproperlyConfigured, settings
 

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
 from colibris import security
 from colibris.endpoints import endpoint_of
 

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
 from colibris.endpoints import endpoint_of
 from colibris.requests import load_body, load_query
 

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from colibris._lazy import hand_on
-from colibris.schemas import fields
 from marshmallow import (
     EXCLUDE,
     INCLUDE,
@@ -18,6 +16,9 @@ from marshmallow import (
     validates,
     validates_schema,
 )
+
+from colibris._lazy import hand_on
+from colibris.schemas import fields
 
 if TYPE_CHECKING:
     from colibris.persist.filters import ModelFilter
