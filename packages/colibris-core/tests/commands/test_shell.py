@@ -1,6 +1,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 
@@ -50,58 +51,86 @@ def test_models_are_loaded_and_the_database_is_open(project_folder):
     project_folder.write('shop/settings.py', "DATABASE = {'backend': 'sqlite', 'name': ':memory:'}\n")
     code = """
 print(Item.__name__, models.__name__)
-await Item.raw('select 1 as id') if False else None
 print(await persist.connectivity_check())
 """
     result = project_folder.run('shell', '-c', code)
     assert result.stdout == 'Item shop.models\nTrue\n', result.stderr
 
 
-def interact(command, cwd, inputs):
-    """Run *command* on a terminal; type each input after the prompt has appeared; return all output."""
-    master, slave = pty.openpty()
-    environment = {**os.environ, 'TERM': 'dumb'}
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=cwd, env=environment)
-    os.close(slave)
-    output = b''
+class Terminal:
+    """A command on a terminal."""
 
-    def read_until(marker: bytes) -> None:
-        nonlocal output
-        start, end = len(output), time.monotonic() + 20
-        while marker not in output[start:]:
+    def __init__(self, command, cwd):
+        self._master, slave = pty.openpty()
+        environment = {**os.environ, 'TERM': 'dumb'}
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=cwd, env=environment)
+        os.close(slave)
+
+    def read_until(self, marker='>>> '):
+        output, end = '', time.monotonic() + 20
+        while marker not in output:
             assert time.monotonic() < end, output
-            if select.select([master], [], [], 0.2)[0]:
-                try:
-                    output += os.read(master, 10000)
-                except OSError:
-                    return
+            if select.select([self._master], [], [], 0.2)[0]:
+                output += os.read(self._master, 10000).decode()
+        return output
 
-    read_until(b'>>> ')
-    for text in inputs:
-        os.write(master, text)
-        read_until(b'>>> ')
-    os.write(master, b'\x04')
-    try:
-        process.wait(10)
-    finally:
-        process.kill()
-        os.close(master)
-    return output.decode(), process.returncode
+    def type(self, text):
+        os.write(self._master, text.encode())
+
+    def ask(self, text):
+        """Type a line; return what is printed until the next prompt."""
+        self.type(f'{text}\n')
+        return self.read_until()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
 
 
-def test_the_prompt_awaits_and_goes_on_after_errors_and_ctrl_c(project_folder):
-    output, code = interact(
-        project_folder.command('shell', '--plain'),
-        project_folder.root,
-        [
-            b'import asyncio\n',
-            b'x = await asyncio.sleep(0, "slept")\n',
-            b'x\n',
-            b'1 / 0\n',
-            b'settings.PORT\n',
-        ],
-    )
-    assert "'slept'" in output
-    assert 'ZeroDivisionError' in output
-    assert '8888' in output
-    assert code == 0
+@pytest.fixture
+def terminal(project_folder):
+    opened = Terminal(project_folder.command('shell', '--plain'), project_folder.root)
+    opened.read_until()
+    yield opened
+    opened.close()
+
+
+def test_the_prompt_awaits(terminal):
+    terminal.ask('import asyncio')
+    terminal.ask('x = await asyncio.sleep(0, "slept")')
+    assert "'slept'" in terminal.ask('x')
+    assert '8888' in terminal.ask('settings.PORT')
+
+
+def test_the_prompt_goes_on_after_an_error_which_is_shown_without_its_own_frames(terminal):
+    answer = terminal.ask('1 / 0')
+    assert 'ZeroDivisionError' in answer
+    assert 'colibris/commands' not in answer
+    assert '2' in terminal.ask('1 + 1')
+
+
+def test_background_tasks_run_while_the_prompt_waits(terminal):
+    terminal.ask('import asyncio')
+    terminal.ask('task = asyncio.create_task(asyncio.sleep(0.3, "done"))')
+    time.sleep(1)
+    assert "'done'" in terminal.ask('task.result()')
+
+
+def test_ctrl_c_cancels_what_is_awaited(terminal):
+    terminal.ask('import asyncio')
+    terminal.type('await asyncio.sleep(60)\n')
+    time.sleep(0.5)
+    terminal.process.send_signal(signal.SIGINT)
+    assert 'KeyboardInterrupt' in terminal.read_until()
+    assert '2' in terminal.ask('1 + 1')
+
+
+def test_ctrl_d_ends_the_shell(terminal):
+    terminal.type('\x04')
+    assert terminal.process.wait(10) == 0
+
+
+def test_exit_ends_the_shell(terminal):
+    terminal.type('exit()\n')
+    assert terminal.process.wait(10) == 0

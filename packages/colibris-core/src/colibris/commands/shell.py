@@ -97,7 +97,7 @@ class Session:
         return await result if inspect.iscoroutine(result) else result
 
 
-def _show(error: Exception, name: str) -> None:
+def _show(error: BaseException, name: str) -> None:
     """Print the traceback of *error* from the code named *name* on."""
     start = error.__traceback__
     while start is not None and start.tb_frame.f_code.co_filename != name:
@@ -142,6 +142,7 @@ def _interact_by_ipython(session: Session) -> None:
     shell = embed.InteractiveShellEmbed.instance(user_ns=session.names, banner1=_banner(session), exit_msg='')
     shell.autoawait = True
     shell.loop_runner = session.run
+    shell.show_banner()
     shell.mainloop()
 
 
@@ -184,8 +185,8 @@ class _Console(code.InteractiveConsole):
             raise
         except asyncio.CancelledError:
             self.write('KeyboardInterrupt\n')
-        except BaseException:
-            self.showtraceback()
+        except BaseException as error:
+            _show(error, self.filename)
 
     def _begin(self, compiled: CodeType, done: Future[Any]) -> None:
         self._running = self._session.loop.create_task(self._evaluate(compiled, done), context=self._session.context)
