@@ -14,6 +14,8 @@ from colibris.commands import CommandError, project_command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from colibris.persist.migrations.files import Migration
+
 F = TypeVar('F', bound=Callable[..., Any])
 
 _database = click.option(
@@ -53,7 +55,7 @@ def makemigrations(
 
     Each file has the statements for SQLite, PostgreSQL and MySQL, there and back. Look at it before you apply it.
     """
-    from colibris.persist.migrations.project import make_empty, make_with
+    from colibris.persist.migrations.project import make_all, make_empty
     from colibris.persist.migrations.questions import Answers
 
     with _readable():
@@ -62,14 +64,10 @@ def makemigrations(
                 raise CommandError('--empty needs a name: makemigrations --empty NAME')
             click.echo(f'Made {_shown(make_empty(name, database=database or "default"))}: write its code there.')
             return
-        made = []
         answers = Answers(
             renames=renames, no_rename=no_rename, defaults=defaults, ask=_Terminal() if sys.stdin.isatty() else None
         )
-        for item in _databases(database):
-            if result := make_with(answers, name, item):
-                made.append(result)
-        answers.check_used()
+        made = make_all(_databases(database), answers, name)
         for result in made:
             click.echo(f'Made {_shown(result.path)}:')
             for line in result.summary:
@@ -149,8 +147,10 @@ async def _list(name: str) -> None:
         )
 
 
-def _report(direction: str, name: str, duration: float) -> None:
-    click.echo(f'{"Applied" if direction == "upgrade" else "Took back"} {name} ({duration:.2f} s)')
+def _report(direction: str, migration: Migration, duration: float) -> None:
+    click.echo(f'{"Applied" if direction == "upgrade" else "Took back"} {migration.name} ({duration:.2f} s)')
+    if direction == 'downgrade' and migration.made:
+        click.echo(f'Warning: it dropped {", ".join(migration.made)}, with all values.', err=True)
 
 
 def _of(database: str) -> str:

@@ -253,6 +253,18 @@ async def opened_database(alias: str, folder: Path, name: str, *modules: ModuleT
         await backend.drop()
 
 
+@pytest.fixture
+def new_backend(tmp_path: Path) -> Callable[[str, str], DatabaseBackend]:
+    """Return the backend of a test database by its alias and a name; the database is not made yet."""
+    return lambda alias, name: backend_for(alias, tmp_path, name)
+
+
+@pytest.fixture
+def tortoise_config() -> Callable[..., dict[str, Any]]:
+    """Return the configuration by which Tortoise uses a backend's database with its own client."""
+    return plain_config
+
+
 @pytest.fixture(params=['sqlite', 'postgresql', 'mysql'])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     """An empty database of each kind."""

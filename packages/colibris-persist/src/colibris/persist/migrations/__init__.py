@@ -17,7 +17,7 @@ from colibris.persist.migrations.errors import (
     MigrationFailed,
     QuestionUnanswered,
 )
-from colibris.persist.migrations.script import Script
+from colibris.persist.migrations.script import sql_for
 
 if TYPE_CHECKING:
     from colibris.persist.migrations.project import differences, downgrade, make, make_empty, migrate, status
@@ -27,12 +27,12 @@ __all__ = [
     'MigrationError',
     'MigrationFailed',
     'QuestionUnanswered',
-    'Script',
     'differences',
     'downgrade',
     'make',
     'make_empty',
     'migrate',
+    'sql_for',
     'status',
 ]
 

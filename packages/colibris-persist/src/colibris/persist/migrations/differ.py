@@ -57,7 +57,6 @@ class _Differ:
             else:
                 paired = tuple(self._completed(change, table) for change in columns[name])
                 changes.append(TableChange(old=before[name], new=table, columns=paired))
-        self.answers.check_used()
         return Plan(tuple(changes))
 
     def _match_models(self) -> dict[str, str]:

@@ -75,6 +75,16 @@ class Migration:
             raise self._unreadable(exc) from exc
         return text
 
+    @property
+    def made(self) -> list[str]:
+        """What the file made according to its docstring, and a downgrade drops: tables and columns, in words."""
+        lines = str(self._namespace.get('__doc__') or '').splitlines()
+        return [line[len(prefix) :] for line in lines for prefix in ('- create ', '- add ') if _is_kept(line, prefix)]
+
+    def check(self) -> None:
+        """Raise InvalidMigration if the file cannot be used."""
+        _ = self.upgrade, self.downgrade, self.state_json
+
     def rebuilds(self, direction: str) -> bool:
         """Whether the file wants SQLite's foreign keys off; *direction* is ``upgrade`` or ``downgrade``."""
         statements = self._namespace.get(direction.upper())
@@ -97,7 +107,8 @@ class Migration:
         try:
             code = compile(self.path.read_text(encoding='utf-8'), str(self.path), 'exec')
         except SyntaxError as exc:
-            raise InvalidMigration(self.file, f'line {exc.lineno} is not Python: {exc.msg}') from exc
+            where = f'line {exc.lineno}' if exc.lineno else 'it'
+            raise InvalidMigration(self.file, f'{where} is not Python: {exc.msg}') from exc
         except (OSError, ValueError) as exc:
             raise InvalidMigration(self.file, f'it cannot be read: {exc}') from exc
         try:
@@ -105,6 +116,11 @@ class Migration:
         except Exception as exc:
             raise InvalidMigration(self.file, f'it cannot be loaded: {type(exc).__name__}: {exc}') from exc
         return namespace
+
+
+def _is_kept(line: str, prefix: str) -> bool:
+    """Whether *line* tells of a table or a column, which hold values, and not of an index."""
+    return line.startswith((f'{prefix}table ', f'{prefix}column '))
 
 
 class Folder:
@@ -147,8 +163,6 @@ class Folder:
                 (self.path / '__init__.py').touch()
             with path.open('x', encoding='utf-8') as file:
                 file.write(text)
-        except FileExistsError as exc:
-            raise MigrationError(f'{path} exists already') from exc
         except OSError as exc:
             raise MigrationError(f'{path} cannot be written: {exc.strerror}') from exc
 

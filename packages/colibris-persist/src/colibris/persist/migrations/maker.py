@@ -11,6 +11,7 @@ from tortoise.models import Model
 from colibris.persist.migrations import ddl, state, tracking, writer
 from colibris.persist.migrations.differ import compare
 from colibris.persist.migrations.files import Folder, Migration
+from colibris.persist.migrations.plan import Plan
 from colibris.persist.migrations.questions import Answers
 from colibris.persist.migrations.schema import DIALECTS, Schema
 
@@ -27,11 +28,33 @@ class Made:
     losses: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A migration that is not written yet."""
+
+    folder: Folder
+    path: Path
+    text: str
+    plan: Plan
+
+    def write(self) -> Made:
+        """Write the file."""
+        self.folder.write(self.path, self.text)
+        return Made(self.path, tuple(self.plan.summary()), tuple(self.plan.losses()))
+
+
 def make(folder: Folder, models: Models, name: str | None = None, answers: Answers | None = None) -> Made | None:
     """Write the migration from the last file of *folder* to *models* as they are; None if nothing changed."""
+    answers = answers or Answers()
+    drafted = draft(folder, models, name, answers)
+    answers.check_used()
+    return None if drafted is None else drafted.write()
+
+
+def draft(folder: Folder, models: Models, name: str | None, answers: Answers) -> Draft | None:
+    """Return what `make` writes. That all *answers* are of use is left to the caller, who may want several drafts."""
     old, last = _last_schema(folder)
     new_state = state.read_state(models)
-    answers = answers or Answers()
     plan = compare(old, state.schema_of(new_state), models, answers)
     if not (summary := plan.summary()):
         return None
@@ -39,8 +62,8 @@ def make(folder: Folder, models: Models, name: str | None = None, answers: Answe
     upgrade, downgrade = ddl.statements(plan), ddl.statements(plan.reversed())
     if last is None:  # so that aerich by itself can apply them to an empty database
         upgrade = {dialect: [tracking.CREATE[dialect], *upgrade[dialect]] for dialect in DIALECTS}
-    folder.write(path, writer.migration(path.stem, summary, upgrade, downgrade, state.encode(new_state)))
-    return Made(path, tuple(summary), tuple(plan.losses()))
+    text = writer.migration(path.stem, summary, upgrade, downgrade, state.encode(new_state))
+    return Draft(folder, path, text, plan)
 
 
 def make_empty(folder: Folder, name: str) -> Made:

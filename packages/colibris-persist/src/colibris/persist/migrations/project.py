@@ -57,16 +57,18 @@ def make(
     *defaults* are ``Model.field=value``; where they do not answer, *ask* does. Raises QuestionUnanswered without it.
     """
     answers = Answers(renames=renames, no_rename=no_rename, defaults=defaults, ask=ask)
-    made = make_with(answers, name, database)
-    return None if made is None else made.path
+    made = make_all([database], answers, name)
+    return made[0].path if made else None
 
 
-def make_with(answers: Answers, name: str | None = None, database: str = DEFAULT) -> Made | None:
-    """Do what `make` does; the result says what is in the file."""
+def make_all(databases: Iterable[str], answers: Answers, name: str | None = None) -> list[Made]:
+    """Do what `make` does for several databases; the result says what is in the files. All are written, or none."""
     from colibris.persist.migrations import maker, state
 
-    models = state.find_models(subsystems.model_modules(), database)
-    return maker.make(folder(database), models, name, answers)
+    modules = subsystems.model_modules()
+    drafts = [maker.draft(folder(item), state.find_models(modules, item), name, answers) for item in databases]
+    answers.check_used()
+    return [draft.write() for draft in drafts if draft is not None]
 
 
 def make_empty(name: str, *, database: str = DEFAULT) -> Path:

@@ -13,7 +13,7 @@ from tortoise.backends.sqlite.client import SqliteClient
 
 from colibris.persist.migrations import tracking
 from colibris.persist.migrations.errors import MigrationError, MigrationFailed
-from colibris.persist.migrations.files import Folder, Migration, find
+from colibris.persist.migrations.files import Folder, Migration, Step, find
 from colibris.persist.migrations.script import statements_of
 from colibris.persist.migrations.sqlite_transaction import sqlite_transaction
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tortoise.backends.base.client import BaseDBAsyncClient
 
 #: Told about each migration once it is done: 'upgrade' or 'downgrade', its file, and the seconds that it took.
-Report = Callable[[str, str, float], None]
+Report = Callable[[str, Migration, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Runner:
             back = [item for item in migrations[count:] if item.file in applied] if to is not None else []
             pending = [item for item in migrations[:count] if item.file not in applied]
             self._check_order(migrations[:count], pending)
+            for item in (*back, *pending):
+                item.check()
             for item in reversed(back):
                 await self._run('downgrade', item)
             for item in pending:
@@ -134,7 +136,7 @@ class Runner:
         except MigrationError as exc:
             raise MigrationFailed(item.file, str(exc)) from exc
         if self._report is not None:
-            self._report(direction, item.name, time.monotonic() - started)
+            self._report(direction, item, time.monotonic() - started)
 
     @asynccontextmanager
     async def _transaction(self, item: Migration, direction: str) -> AsyncIterator[BaseDBAsyncClient]:
@@ -147,9 +149,9 @@ class Runner:
             async with self._client._in_transaction() as db:
                 yield db
 
-    async def _call(self, step: Callable[[BaseDBAsyncClient], Any], db: BaseDBAsyncClient, item: Migration) -> str:
+    async def _call(self, step: Step, db: BaseDBAsyncClient, item: Migration) -> str:
         try:
-            return str(script) if not isinstance(script := await step(db) or '', str) else script
+            return await step(db) or ''
         except MigrationError:
             raise
         except Exception as exc:

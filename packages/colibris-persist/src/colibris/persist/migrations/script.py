@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from colibris.persist.migrations.errors import MigrationError
@@ -18,29 +18,20 @@ SQLITE_BEFORE = ('PRAGMA foreign_keys = OFF', 'BEGIN')
 SQLITE_AFTER = ('COMMIT', 'PRAGMA foreign_keys = ON')
 
 
-class Script(str):
-    """The statements for the database that *db* is connected to, out of *statements* by dialect.
-
-    It is a text with all of them, which is what aerich expects ``upgrade`` to return, and has them singly as well.
-    """
-
-    statements: tuple[str, ...]
-
-    def __new__(cls, statements: Mapping[str, Iterable[str]], db: BaseDBAsyncClient) -> Script:
-        dialect = db.capabilities.dialect
-        if dialect not in statements:
-            raise MigrationError(f'there are no statements for {dialect!r}, only for {", ".join(statements)}')
-        found = tuple(statements[dialect])
-        script = super().__new__(cls, ''.join(f'{statement};\n' for statement in found))
-        script.statements = found
-        return script
+def sql_for(db: BaseDBAsyncClient, statements: Mapping[str, Iterable[str]]) -> str:
+    """Return the script for the database that *db* is connected to, out of *statements* by dialect."""
+    dialect = db.capabilities.dialect
+    if dialect not in statements:
+        raise MigrationError(f'there are no statements for {dialect!r}, only for {", ".join(statements)}')
+    return ''.join(f'{statement};\n' for statement in statements[dialect])
 
 
-def statements_of(script: str, dialect: str) -> Sequence[str]:
-    """Return the single statements of what a migration's ``upgrade`` or ``downgrade`` returned."""
-    if isinstance(script, Script):
-        return [item for item in script.statements if item not in (*SQLITE_BEFORE, *SQLITE_AFTER)]
-    return split(script, dialect)
+def statements_of(script: str, dialect: str) -> list[str]:
+    """Return the statements of what a migration's ``upgrade`` or ``downgrade`` returned, as our runner runs them."""
+    found = split(script, dialect)
+    if dialect == 'sqlite' and tuple(found[: len(SQLITE_BEFORE)]) == SQLITE_BEFORE:
+        return found[len(SQLITE_BEFORE) : -len(SQLITE_AFTER)]
+    return found
 
 
 #: Quoted texts and names, comments, and PostgreSQL's dollar quotes: a semicolon in them ends nothing.

@@ -9,18 +9,18 @@ _HEAD = '''"""{title}
 {about}
 """
 
-from colibris.persist.migrations import Script
+from colibris.persist.migrations import sql_for
 from tortoise import BaseDBAsyncClient
 '''
 
 _BODY = """
 
 async def upgrade(db: BaseDBAsyncClient) -> str:
-    return Script(UPGRADE, db)
+    return sql_for(db, UPGRADE)
 
 
 async def downgrade(db: BaseDBAsyncClient) -> str:
-    return Script(DOWNGRADE, db)
+    return sql_for(db, DOWNGRADE)
 
 """
 
