@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import marshmallow
@@ -9,8 +10,11 @@ from marshmallow.schema import SchemaMeta, SchemaOpts
 from tortoise.fields import relational
 from tortoise.models import Model
 
+from colibris import subsystems
+from colibris.conf import settings
 from colibris.persist.conversion import is_automatic, is_secret, relation_field, schema_field
 from colibris.persist.names import hint
+from colibris.persist.subsystem import subsystem
 from colibris.schemas import Schema, fields
 
 __all__ = ['ModelSchema']
@@ -73,6 +77,8 @@ class ModelSchemaMeta(SchemaMeta):
             return
         if cls.opts.model is None:
             raise TypeError(f'{cls.__qualname__} is abstract: use a subclass whose class Meta has a model and fields')
+        if not cls.opts.model._meta._inited:
+            _set_up_models()
         made = {name: _make(cls, name) for name in cls.opts.named if name not in cls.by_hand}
         for name, field in cls.by_hand.items():
             if _nests_relation(cls, name, field) and name not in cls.opts.read_write:
@@ -83,6 +89,17 @@ class ModelSchemaMeta(SchemaMeta):
         cls.made = frozenset(made)
         _check_names(cls)
         cls.is_complete = True
+
+
+def _set_up_models() -> None:
+    """Relate the project's models to one another, if that can be done by now."""
+    if not (settings.loaded and settings.is_set(subsystem.setting)):
+        return
+    for name in subsystems.model_modules():
+        spec = getattr(sys.modules.get(name), '__spec__', None)
+        if spec is None or getattr(spec, '_initializing', False):
+            return  # not all models are there yet
+    subsystem.prepare()
 
 
 def _where(cls: ModelSchemaMeta) -> str:
@@ -144,8 +161,12 @@ def _make(cls: ModelSchemaMeta, name: str) -> fields.Field[Any]:
             'up yet: make instances of schemas in functions or views, not while modules are imported'
         )
     if name not in meta.fields_map:
-        known = meta.fields_map
-        raise TypeError(f'{_where(cls)}: {model.__name__} has no field {name!r}{hint(name, known)}')
+        if hasattr(model, name):
+            raise TypeError(
+                f'{_where(cls)}: {model.__name__}.{name} is no column and no relation; declare in the schema what it '
+                f'is: {name} = fields.String(dump_only=True), for instance'
+            )
+        raise TypeError(f'{_where(cls)}: {model.__name__} has no field {name!r}{hint(name, meta.fields_map)}')
     if name in meta.fetch_fields:
         if not meta._inited:
             raise TypeError(

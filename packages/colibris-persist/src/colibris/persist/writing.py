@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import Schema
+from marshmallow import INCLUDE, Schema
 from tortoise.exceptions import IntegrityError
 from tortoise.fields import relational
 from tortoise.fields.db_defaults import SqlDefault
@@ -39,6 +39,8 @@ class Writer:
     """How the data of one schema becomes rows of one model; made at start-up."""
 
     def __init__(self, model: type[Model], schema: Schema) -> None:
+        if schema.many:
+            raise TypeError(f'{type(schema).__name__} loads lists; a model view takes the body of one row')
         self.model = model
         self.schema = schema
         made: frozenset[str] = getattr(type(schema), 'made', frozenset())
@@ -66,6 +68,10 @@ class Writer:
 
     def check_complete(self, view: str) -> None:
         """Raise TypeError if a row could never be made from what the schema loads, or not all of that would be kept."""
+        if self.schema.unknown == INCLUDE:
+            raise TypeError(
+                f'{view} would let clients set any column: {type(self.schema).__name__} includes what it does not know'
+            )
         if any(self.schema._hooks.values()):
             return  # a hook may add and take away what it wants
         for key, target in self.targets.items():
@@ -102,7 +108,7 @@ class Writer:
         errors: dict[str, list[Any]] = {}
         values: dict[str, Any] = {}
         for key, value in data.items():
-            target = self.targets.get(key) or Target(key, key)
+            target = self.targets.get(key) or self._target(key, key, made=False)
             try:
                 values[target.name or key] = _checked(target, value)
             except ValidationError as exc:
@@ -174,6 +180,8 @@ async def create(model: type[Model], data: Any, related_query: RelatedQuery) -> 
 async def update(obj: Any, data: Mapping[str, Any], related_query: RelatedQuery) -> None:
     """Change a row to *data*, and which others it relates to. Raises NotFound if it is gone meanwhile."""
     model = type(obj)
+    if not isinstance(data, Mapping):
+        raise TypeError(f'to change a {model.__name__}, its schema must load a dictionary, not a {type(data).__name__}')
     values, many = split(model, data)
     related = {name: await _related(model, name, ids, related_query) for name, ids in many.items()}
     pk = model._meta.pk_attr

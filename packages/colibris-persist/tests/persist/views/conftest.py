@@ -1,5 +1,6 @@
 """The bookshop, served on each database."""
 
+import asyncio
 import logging
 import os
 import socket
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from colibris import persist, subsystems
+from colibris import persist, plugins, subsystems
 from colibris.app import create_app
 from colibris.conf import settings, setup
+from colibris.persist.base import DatabaseBackend
 from colibris.persist.connections import Block
 
 HERE = Path(__file__).parent
@@ -34,23 +36,27 @@ def _server(backend, address, username):
         pytest.skip(f'no {backend} server listens on {address}')
     host, port = address.rsplit(':', 1)
     worker = os.environ.get('PYTEST_XDIST_WORKER', 'main')
-    name = f'col_views_{worker}'
+    name = f'col_views_{backend}_{worker}'
     return {'backend': backend, 'name': name, 'host': host, 'port': int(port), 'username': username}
 
 
+@pytest.fixture(scope='session')
+def made():
+    """The names of the databases that have their tables by now."""
+    return set()
+
+
 @pytest.fixture(scope='session', params=['sqlite', 'postgresql', 'mysql'])
-def database(request, tmp_path_factory):
+def database(request, tmp_path_factory, made):
     """The setting DATABASE, for each database in turn."""
     if request.param == 'sqlite':
-        return {'backend': 'sqlite', 'name': str(tmp_path_factory.mktemp('bookshop') / 'books.db')}
+        yield {'backend': 'sqlite', 'name': str(tmp_path_factory.mktemp('bookshop') / 'books.db')}
+        return
     address, username = (POSTGRESQL, 'postgres') if request.param == 'postgresql' else (MYSQL, 'root')
-    return _server(request.param, address, username)
-
-
-@pytest.fixture(scope='session')
-def made(request):
-    """The databases that have been made in this run."""
-    return set()
+    options = _server(request.param, address, username)
+    yield options
+    asyncio.run(plugins.build('DATABASE', options, 'colibris.persist', DatabaseBackend).drop())
+    made.discard(options['name'])
 
 
 @pytest.fixture
@@ -60,13 +66,13 @@ async def bookshop(database, made):
     setup('bookshop')
     try:
         with settings.override(DATABASE=database):
-            if database['backend'] not in made:
+            if database['name'] not in made:
                 await persist.get_database().drop()
                 await persist.get_database().create()
             async with subsystems.running():
-                if database['backend'] not in made:
+                if database['name'] not in made:
                     await persist.get_database().create_tables()
-                    made.add(database['backend'])
+                    made.add(database['name'])
                 await _empty()
                 yield
     finally:

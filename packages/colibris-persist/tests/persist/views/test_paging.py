@@ -52,11 +52,11 @@ async def test_a_view_has_pages_of_its_own_size(client, authors):
 
 
 @pytest.mark.parametrize('name', ['page', 'page_size'])
-@pytest.mark.parametrize('value', ['0', '-1', 'x', str(10**30), '1.5', '', '1 ', 'nan', '9' * 5000])
-async def test_what_is_no_number_of_pages_is_refused_by_name(client, name, value):
-    resp = await client.get('/authors', params={name: value})
-    body = await resp.json()
-    assert (resp.status, body['code'], list(body['details'])) == (400, 'schema_error', [name])
+async def test_what_is_no_number_of_pages_is_refused_by_name(client, name):
+    for value in ('0', '-1', 'x', str(10**30), '1.5', '', '1 ', 'nan', '9' * 5000):
+        resp = await client.get('/authors', params={name: value})
+        body = await resp.json()
+        assert (resp.status, body['code'], list(body['details'])) == (400, 'schema_error', [name]), value
 
 
 async def test_a_page_above_the_cap_is_refused_not_cut(client):

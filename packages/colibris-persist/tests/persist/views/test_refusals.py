@@ -77,10 +77,10 @@ async def test_related_ids_that_are_none_are_told_and_nothing_is_written(client,
     assert (await (await client.get('/books')).json())['count'] == 0
 
 
-@pytest.mark.parametrize('tags', [5, 'x', [None], [[]], ['x'], [2**40], {'a': 1}, [True], None])
-async def test_related_ids_that_make_no_sense_are_refused(client, zola, tags):
-    resp = await client.post('/books', json={'title': 'x', 'author': zola['id'], 'tags': tags})
-    assert (resp.status, list((await resp.json())['details'])) == (400, ['tags'])
+async def test_related_ids_that_make_no_sense_are_refused(client, zola):
+    for tags in (5, 'x', [None], [[]], ['x'], [2**40], {'a': 1}, [True], None):
+        resp = await client.post('/books', json={'title': 'x', 'author': zola['id'], 'tags': tags})
+        assert (resp.status, list((await resp.json())['details'])) == (400, ['tags']), tags
 
 
 async def test_deleting_what_is_referenced_is_a_conflict(client, zola):
@@ -115,21 +115,22 @@ async def test_what_is_deleted_meanwhile_is_not_found(client, zola, monkeypatch,
     assert (resp.status, (await resp.json())['code']) == (404, 'not_found')
 
 
-@pytest.mark.parametrize(
-    ('content_type', 'body', 'status'),
-    [
-        ('application/json', b'{', 400),
-        ('application/json', b'[]', 400),
-        ('application/json', b'null', 400),
-        ('application/json', b'"x"', 400),
-        ('application/json', b'{"name": NaN}', 400),
-        ('application/json', b'\xff\xfe', 400),
-        ('application/json', b'{"name": ' + b'[' * 100_000 + b']' * 100_000 + b'}', 400),
-        ('text/plain', b'{"name": "x"}', 415),
-    ],
-)
-async def test_a_body_that_is_none_is_refused(client, zola, content_type, body, status):
-    for method, path in (('post', '/authors'), ('patch', f'/authors/{zola["id"]}'), ('put', f'/authors/{zola["id"]}')):
-        resp = await client.request(method, path, data=body, headers={'Content-Type': content_type})
-        assert resp.status == status
-        assert set(await resp.json()) == {'code', 'message', 'details'}
+BODIES = [
+    ('application/json', b'{', 400),
+    ('application/json', b'[]', 400),
+    ('application/json', b'null', 400),
+    ('application/json', b'"x"', 400),
+    ('application/json', b'{"name": NaN}', 400),
+    ('application/json', b'\xff\xfe', 400),
+    ('application/json', b'{"name": ' + b'[' * 100_000 + b']' * 100_000 + b'}', 400),
+    ('text/plain', b'{"name": "x"}', 415),
+]
+
+
+async def test_a_body_that_is_none_is_refused(client, zola):
+    member = f'/authors/{zola["id"]}'
+    for content_type, body, status in BODIES:
+        for method, path in (('post', '/authors'), ('patch', member), ('put', member)):
+            resp = await client.request(method, path, data=body, headers={'Content-Type': content_type})
+            assert resp.status == status, (method, body[:20])
+            assert set(await resp.json()) == {'code', 'message', 'details'}
