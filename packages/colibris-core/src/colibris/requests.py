@@ -24,6 +24,12 @@ MULTIPART = 'multipart/form-data'
 #: The request that is being answered, for what has no other way to know it, such as a template's language.
 current_request: ContextVar[web.Request | None] = ContextVar('colibris_request', default=None)
 
+# What aiohttp raises for forms that are broken, or whose sender goes away.
+_FORM_ERRORS = (
+    *(ValueError, LookupError, RuntimeError, AssertionError),
+    *(BadHttpMessage, web.RequestPayloadError, ConnectionError),
+)
+
 #: Where checked data waits for the handler.
 BODY = web.RequestKey('body', object)
 QUERY = web.RequestKey('query', object)
@@ -87,7 +93,7 @@ async def read(request: web.Request) -> bytes:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     try:
         return await request.read()
-    except (web.RequestPayloadError, BadHttpMessage) as exc:
+    except (web.RequestPayloadError, BadHttpMessage, ConnectionError) as exc:
         raise api.ParseError('the body ended early or is not encoded as its headers say') from exc
 
 
@@ -98,7 +104,7 @@ async def _read_form(request: web.Request) -> MultiMapping[Any]:
         return await request.post()
     except (asyncio.CancelledError, web.HTTPException):
         raise
-    except (ValueError, LookupError, RuntimeError, AssertionError, BadHttpMessage, web.RequestPayloadError) as exc:
+    except _FORM_ERRORS as exc:
         raise api.ParseError(f'the body is not a valid form: {exc}') from exc
 
 
