@@ -311,7 +311,7 @@ _UNAVAILABLE = frozenset(
 )
 _DENIED = frozenset({1044, 1045, 1129, 1130, 1251, 1698, 1820, 1862, 2054, 2059, 3118, 3159})
 
-_KEY = re.compile(r"for key '(?:(?P<table>[^'.]+)\.)?(?P<key>[^']+)'")
+_KEY = re.compile(r"for key '(?:(?P<table>[^'.]+)\.)?(?P<key>[^']+)'$")
 _COLUMN = re.compile(r"(?:[Cc]olumn|Field) (?:`[^`]*`\.`(?P<table>[^`]+)`\.`(?P<quoted>[^`]+)`|'(?P<column>[^']+)')")
 _FOREIGN_KEY = re.compile(
     r'\(`[^`]*`\.`(?P<table>[^`]+)`, CONSTRAINT `(?P<constraint>[^`]+)` FOREIGN KEY \((?P<columns>[^)]+)\)'
@@ -338,7 +338,7 @@ def _from_server(error: Exception, code: int, message: str, backend: MySQLBacken
     if code in _CONSTRAINTS:
         return _violation(_CONSTRAINTS[code], message)
     if code in _VALUES:
-        match = _COLUMN.search(message)
+        match = _last(_COLUMN, message)
         column = (match['quoted'] or match['column']) if match else None
         return InvalidValue(message, table=match['table'] if match else None, columns=[column] if column else [])
     if code == 1049:
@@ -358,6 +358,11 @@ def _from_server(error: Exception, code: int, message: str, backend: MySQLBacken
     return OperationalError(error)
 
 
+def _last(pattern: re.Pattern[str], message: str) -> re.Match[str] | None:
+    """Find the last place, as what comes before may be a value that somebody has sent."""
+    return next(reversed(list(pattern.finditer(message))), None)
+
+
 def _violation(violation: type[Violation], message: str) -> Violation:
     if match := _FOREIGN_KEY.search(message):
         columns = [name.strip(' `') for name in match['columns'].split(',')]
@@ -366,7 +371,7 @@ def _violation(violation: type[Violation], message: str) -> Violation:
         return violation(message, table=match['table'], columns=columns, constraint=match['constraint'])
     if match := _KEY.search(message):
         return violation(message, table=match['table'], constraint=match['key'])
-    if match := _COLUMN.search(message):
+    if match := _last(_COLUMN, message):
         column = match['quoted'] or match['column']
         return violation(message, table=match['table'], columns=[column])
     return violation(message)

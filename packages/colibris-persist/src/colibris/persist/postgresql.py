@@ -360,7 +360,8 @@ def _violation(error: Any, violation: type[Violation]) -> Violation:
 
 
 def _is_referenced(error: Any) -> bool:
-    """Both sides of a foreign key have one SQLSTATE; the server's C code tells which one its check was for."""
-    if error.server_source_function == 'ri_ReportViolation' and 'on table' in str(error):
-        return str(error).startswith('update or delete')
-    return 'still referenced' in (error.detail or '')
+    """Both sides of a foreign key have one SQLSTATE; the text tells which one it is, where it is English."""
+    text = f'{error.args[0]} {error.detail}'
+    if 'update or delete on' in text or 'still referenced' in text:
+        return True
+    return 'insert or update on' not in text and (error.query or '').lstrip()[:6].upper() == 'DELETE'

@@ -39,6 +39,7 @@ MEMORY = ':memory:'
 # Tortoise does so for dates and decimals, and leaves out times.
 sqlite3.register_adapter(time, time.isoformat)
 
+_STOP_TIMEOUT = 5  # seconds for a thread that has nothing more to do
 _JOURNAL_MODES = ('wal', 'delete', 'truncate', 'persist', 'memory')
 _SYNCHRONOUS = ('off', 'normal', 'full', 'extra')
 
@@ -96,14 +97,17 @@ class SQLiteClient(_Statements, Client, SqliteClient):
             raise MissingDatabase(f'{self.backend.describe()} does not exist: it has been dropped')
         connection = aiosqlite.connect(self.backend.uri('rw'), isolation_level=None, uri=True)
         connection._thread.daemon = True  # one that was forgotten does not keep the process from ending
-        await connection
         try:
+            await connection
             connection._conn.row_factory = sqlite3.Row
             for pragma, value in self.backend.pragmas.items():
                 await connection.execute_fetchall(f'PRAGMA {pragma} = {value}')
             await connection.create_function(SQLITE_LOWER, 1, _lower, deterministic=True)
         except BaseException:
-            connection.stop()
+            if connection._running:
+                connection.stop()
+            # The thread tells the event loop that it is done, which must still be there then.
+            await asyncio.shield(asyncio.to_thread(connection._thread.join, _STOP_TIMEOUT))
             raise
         return connection
 
