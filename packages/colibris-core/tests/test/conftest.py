@@ -71,6 +71,18 @@ RECORDER = recorder:subsystem
 
 [recorder.backends]
 plain = recorder:RecorderBackend
+
+[colibris.test]
+RECORDER = recorder_fixtures
+"""
+
+FIXTURES = """
+import pytest
+
+
+@pytest.fixture
+def recorded():
+    return 'recorded'
 """
 
 
@@ -97,6 +109,7 @@ class Project:
         """Install the subsystem for the project's tests, and set it."""
         site = self.folder / 'site'
         self.write('site/recorder.py', RECORDER)
+        self.write('site/recorder_fixtures.py', FIXTURES)
         self.write('site/recorder-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\nName: recorder\nVersion: 1.0\n')
         self.write('site/recorder-1.0.dist-info/entry_points.txt', ENTRY_POINTS)
         monkeypatch.setenv('PYTHONPATH', str(site), prepend=os.pathsep)

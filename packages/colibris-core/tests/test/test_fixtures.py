@@ -53,6 +53,14 @@ def test_fixtures_and_test_share_a_case_and_cases_differ(tested, monkeypatch):
     assert tested.notes() == ['open 1', *cases, 'close 1']
 
 
+def test_a_subsystem_brings_fixtures_once_it_is_configured(tested, monkeypatch):
+    tested.use_recorder(monkeypatch)
+    tested.write('shop/tests/test_it.py', "def test_it(recorded): assert recorded == 'recorded'\n")
+    tested.run().assert_outcomes(passed=1)
+    tested.write('shop/settings.py', '')
+    tested.run().assert_outcomes(errors=1)
+
+
 def test_a_failing_test_ends_its_case(tested, monkeypatch):
     tested.use_recorder(monkeypatch)
     tested.write('shop/tests/test_it.py', 'async def test_a(): assert 0\nasync def test_b(): pass\n')

@@ -10,6 +10,8 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
+from colibris.email.pytest_plugin import mailbox  # noqa: F401  # a project's tests find it by themselves
+
 
 class Inbox:
     """What a server has received, and the faults that it was told to have."""

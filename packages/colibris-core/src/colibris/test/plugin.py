@@ -42,6 +42,7 @@ def pytest_colibris_set_up(early_config: pytest.Config, parser: pytest.Parser) -
         sys.path.insert(0, str(project.folder))
     tests = _set_up(project.package) / 'tests'
     early_config.pluginmanager.import_plugin('colibris.test.fixtures')
+    _load_fixtures_of_subsystems(early_config.pluginmanager)
     if (tests / 'fixtures.py').is_file() or (tests / 'fixtures' / '__init__.py').is_file():
         early_config.pluginmanager.import_plugin(f'{project.package}.tests.fixtures')
 
@@ -122,6 +123,20 @@ def _change_defaults(parser: pytest.Parser, project: Project) -> None:
     tests = Path(*project.package.split('.'), 'tests')
     if (project.folder / tests).is_dir():
         parser.addini('testpaths', 'Folders to search when none is given', 'args', [str(tests)])
+
+
+def _load_fixtures_of_subsystems(plugins: pytest.PytestPluginManager) -> None:
+    """Load what subsystems bring for tests: entry points of the group ``colibris.test``, named after a setting.
+
+    Theirs are no plug-ins of pytest's own, as these would be imported by every run in the environment.
+    """
+    from colibris.conf import settings
+    from colibris.plugins import found
+
+    for setting, entry_points in found('colibris.test').items():
+        if settings.is_set(setting):
+            for entry_point in entry_points:
+                plugins.import_plugin(entry_point.module)
 
 
 def _set_up(package: str) -> Path:
