@@ -132,6 +132,10 @@ def test_bounds_are_kept_with_what_they_exclude():
     assert described(field) == {'type': 'integer', 'minimum': 1, 'exclusiveMaximum': 9}
 
 
+def test_an_integer_that_fits_a_column_is_shown_by_a_small_one():
+    assert described(fields.Integer(validate=validate.Range(-(2**31), 2**31 - 1)))['examples'] == [1]
+
+
 def test_bounds_of_what_travels_as_a_string_are_an_extension():
     field = fields.Date(validate=validate.Range(min=dt.date(2026, 1, 31)))
     assert described(field) == {'type': 'string', 'format': 'date', 'x-minimum': '2026-01-31'}

@@ -158,6 +158,8 @@ class FieldConverter(OpenAPIConverter):
             if validator.max is not None:
                 keyword = 'maximum' if validator.max_inclusive else 'exclusiveMaximum'
                 bounds[prefix + keyword] = self._serialized(field, validator.max)
+        if bounds.get('minimum', 0) < -1000 and bounds.get('maximum', 1) > 0:
+            bounds['examples'] = [1]  # tools would show the lower bound, which is that of a column as a rule
         return bounds
 
     def field2length(self, field: fields.Field[Any], **kwargs: Any) -> Json:
