@@ -34,6 +34,7 @@ async def port():
     [
         b'nonsense\r\n\r\n',
         b'GET\r\n\r\n',
+        b'GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n',
         b'GET / HTTP/9.9\r\nHost: x\r\n\r\n',
         b'G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n',
         b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
@@ -57,6 +58,14 @@ async def test_a_request_that_cannot_be_parsed_gets_the_error_envelope(connect, 
     assert 'xxxx' not in envelope['message']
     assert client.headers['content-type'].startswith('application/json')
     assert await client.reader.read() == b''
+
+
+async def test_an_expectation_that_is_not_met_gets_the_error_envelope(connect, port):
+    client = await connect(port)
+    status, envelope = await client.envelope(
+        b'POST / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\nContent-Length: 0\r\n\r\n'
+    )
+    assert (status, envelope['code']) == (417, 'expectation_failed')
 
 
 async def test_requests_after_a_malformed_one_are_served_on_other_connections(connect, port):

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import InvalidURLError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_server import Server as WebServer
@@ -37,6 +37,8 @@ class Connection(RequestHandler):
     def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        if isinstance(resp, web.HTTPExpectationFailed):  # raised before the middlewares are asked
+            resp = api.error_response(api.from_http_exception(resp))
         manager = self._manager
         draining = manager is not None and manager.draining_since is not None
         if draining and not self._messages and isinstance(resp, web.StreamResponse) and not resp.prepared:
@@ -83,6 +85,8 @@ def _explain(error: HttpProcessingError) -> str:
     """Return what the parser says, without the bytes that it goes on to quote."""
     if isinstance(error, LineTooLong):
         return 'a line of the head of the request is too long'
+    if isinstance(error, InvalidURLError):
+        return 'the request is malformed: its address is no valid URL'
     return f'the request is malformed: {error.message.partition(chr(10))[0].strip().rstrip(":")}'
 
 
