@@ -94,7 +94,8 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
         self._check_loop()
         try:
             pool = await self._get_pool()
-            return await pool.acquire(timeout=self.backend.pool_timeout)
+            async with self.waiting():  # the pool's own limit makes a task of each turn
+                return await pool.acquire()
         except TimeoutError as exc:
             if self._pool is not None and self._pool.get_size() >= self.backend.max_connections:
                 raise self.exhausted() from exc
