@@ -5,11 +5,12 @@ from typing import Any
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 # What `pip install colibris` brings: all that a project made by the starter needs.
-DEPENDENCIES = ['colibris-core', 'colibris-persist']
+DEPENDENCIES = ['colibris-core', 'colibris-persist', 'colibris-auth']
 
 # What `pip install colibris[EXTRA]` adds. A new package adds its line here; `all` follows by itself.
 EXTRAS = {
     'persist': ['colibris-persist'],
+    'auth': ['colibris-auth'],
     'cache': ['colibris-cache'],
     'templates': ['colibris-templates'],
     'email': ['colibris-email'],

@@ -1,0 +1,119 @@
+"""The guard: authentication and authorization as one, on the one way to a view.
+
+The subsystem of ``AUTHENTICATION`` makes the guard of the process and installs it in core; the subsystem of
+``AUTHORIZATION`` sets its `authorization`. For each request to an endpoint, `Guard.admit`
+
+1. asks ``authentication.authenticate(request)``, which gives an `Identity` or None;
+2. refuses with 401 if the endpoint is protected and there is none;
+3. refuses with 403 an unsafe request that a cookie identified, if it bears no CSRF token of that session;
+4. holds the endpoint's permissions, compiled once by `colibris.authorization.permissions.compile_permissions` into an
+   expression, against ``authorization.permits(account, permission, request)``, one call for each name that decides;
+   a name outside of the scopes of the credentials is not asked for; refuses with 403.
+
+At start-up, `Guard.check` raises ImproperlyConfigured for what would never be enforced: permissions without
+``AUTHORIZATION``, and those that ``authorization.check_permission(name)`` refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from colibris import api
+from colibris.authentication import csrf
+from colibris.authentication.base import IDENTITY, AuthenticationBackend, Identity
+from colibris.authorization.base import AuthorizationBackend
+from colibris.authorization.permissions import Expression, compile_permissions
+from colibris.conf import ImproperlyConfigured
+from colibris.endpoints import Endpoint
+
+
+class Guard:
+    """Decides who makes a request, and whether that account may do what the endpoint does."""
+
+    def __init__(self, authentication: AuthenticationBackend) -> None:
+        self.authentication = authentication
+        self.authorization: AuthorizationBackend | None = None
+        self._compiled: dict[int, tuple[Endpoint, Expression]] = {}
+
+    def check(self, endpoints: Sequence[Endpoint]) -> None:
+        """Raise ImproperlyConfigured if an endpoint asks for what would not be enforced; called at start-up."""
+        for endpoint in endpoints:
+            try:
+                self._check_permissions(endpoint)
+            except (TypeError, ValueError) as exc:
+                raise ImproperlyConfigured(
+                    f'{endpoint.method} {endpoint.path} ({endpoint.name}): {exc}', setting='AUTHORIZATION'
+                ) from exc
+        self.authentication.check(endpoints)
+
+    def _check_permissions(self, endpoint: Endpoint) -> None:
+        if not endpoint.permissions:
+            return
+        expression = self._expression(endpoint)
+        if self.authorization is None:
+            raise ValueError(
+                'requires a permission, but AUTHORIZATION is not set: set it in settings.py '
+                "({'backend': 'null'} permits everything to every account)"
+            )
+        for name in expression.names():
+            self.authorization.check_permission(name)
+
+    def _expression(self, endpoint: Endpoint) -> Expression:
+        known = self._compiled.get(id(endpoint))
+        if known is None:
+            known = self._compiled[id(endpoint)] = (endpoint, compile_permissions(endpoint.permissions))
+        return known[1]
+
+    async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
+        """Return the account of *request*, None if it has none. Raises Unauthenticated or Forbidden."""
+        identity = await self._identify(request, endpoint)
+        request[IDENTITY] = identity
+        if endpoint is not None and endpoint.protected:
+            if identity is None:
+                raise self._unauthenticated(api.Unauthenticated())
+            if endpoint.permissions and not identity.unrestricted:
+                await self._hold(request, endpoint, identity)
+        return None if identity is None else identity.account
+
+    async def _identify(self, request: web.Request, endpoint: Endpoint | None) -> Identity | None:
+        if request.match_info.http_exception is not None:
+            return None  # nothing is there: 404 or 405 whoever asks
+        if endpoint is not None and getattr(endpoint.view, 'ignores_credentials', False):
+            return None
+        try:
+            identity = await self.authentication.authenticate(request)
+        except api.Unauthenticated as exc:
+            raise self._unauthenticated(exc, ' error="invalid_token"') from exc
+        if identity is not None and identity.session is not None:
+            csrf.check(request, identity.session, self.authentication)
+        return identity
+
+    def _unauthenticated(self, error: api.Unauthenticated, detail: str = '') -> api.Unauthenticated:
+        error.headers.setdefault('WWW-Authenticate', self.authentication.challenge + detail)
+        return error
+
+    async def _hold(self, request: web.Request, endpoint: Endpoint, identity: Identity) -> None:
+        if self.authorization is None or not await self._expression(endpoint).holds(self._asking(request, identity)):
+            raise api.Forbidden
+
+    def _asking(self, request: web.Request, identity: Identity) -> Callable[[str], Awaitable[bool]]:
+        authorization = self.authorization
+        scopes = identity.scopes
+
+        async def permits(permission: str) -> bool:
+            if authorization is None or (scopes is not None and permission not in scopes):
+                return False
+            return await authorization.permits(identity.account, permission, request)
+
+        return permits
+
+    def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the OpenAPI security schemes by which a client may authenticate."""
+        return self.authentication.security_schemes()
+
+    def security_requirements(self, endpoint: Endpoint) -> Sequence[Mapping[str, Sequence[str]]]:
+        """Return the OpenAPI security requirements of *endpoint*: any one of them is enough."""
+        return self.authentication.security_requirements(endpoint.method) if endpoint.protected else []

@@ -1,0 +1,51 @@
+"""Authentication as a subsystem of the application."""
+
+from __future__ import annotations
+
+from colibris import security
+from colibris.authentication.base import AuthenticationBackend
+from colibris.authentication.guard import Guard
+from colibris.conf import ImproperlyConfigured, settings
+from colibris.subsystems import Subsystem
+
+
+class AuthenticationSubsystem(Subsystem[AuthenticationBackend]):
+    """What ``AUTHENTICATION`` says; while it is open, its guard stands before each view."""
+
+    name = 'authentication'
+    setting = 'AUTHENTICATION'
+    group = 'colibris.authentication'
+    base = AuthenticationBackend
+    package = 'colibris-auth'
+    requires = ('persist', 'cache')
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guard: Guard | None = None
+
+    def configure(self) -> AuthenticationBackend:
+        backend = self._build()
+        try:
+            backend.bind(secret_key=settings.SECRET_KEY, debug=settings.DEBUG)
+        except ValueError as exc:
+            raise ImproperlyConfigured(f'{self.setting}: {exc}', setting=self.setting) from exc
+        return backend
+
+    def _build(self) -> AuthenticationBackend:
+        return super().configure()
+
+    async def open(self) -> None:
+        await super().open()
+        self.guard = Guard(self.backend)
+        security.install(self.guard)
+
+    async def close(self) -> None:
+        security.install(None)
+        self.guard = None
+        await super().close()
+
+    def model_modules(self) -> tuple[str, ...]:
+        return self._build().model_modules()
+
+
+subsystem = AuthenticationSubsystem()

@@ -1,0 +1,10 @@
+"""Say what an account may do, as the setting ``AUTHORIZATION`` says.
+
+from colibris.authorization import require_permission
+"""
+
+from colibris.authorization.base import AuthorizationBackend
+from colibris.authorization.decorators import require_permission
+from colibris.authorization.permissions import All, Any_, Expression, Permission
+
+__all__ = ['All', 'Any_', 'AuthorizationBackend', 'Expression', 'Permission', 'require_permission']
