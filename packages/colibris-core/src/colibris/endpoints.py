@@ -26,7 +26,7 @@ class Docs:
     summary: str | None = None
     description: str | None = None
     tags: tuple[str, ...] | None = None
-    #: Further answers by status: a description, or an OpenAPI response object.
+    #: Further answers by status: a description, a schema, an error class, or an OpenAPI response object.
     responses: Mapping[int, Any] = field(default_factory=dict)
     #: Keeps the endpoint out of the documentation.
     hidden: bool = False
@@ -136,10 +136,30 @@ def endpoint_of(request: web.Request) -> Endpoint | None:
     try:
         endpoint: Endpoint | None = handler.endpoint
     except AttributeError:
-        return None
+        return _plain_endpoint(handler, request.method)
     if endpoint is None:  # a view class that was put into the router by itself
         endpoint = handler.endpoint_for(request.method)
     return endpoint
+
+
+def _plain_endpoint(handler: Any, method: str) -> Endpoint | None:
+    """Return the endpoint for a handler that was put into aiohttp's router by itself, if it says that it is protected."""
+    function = getattr(handler, method.lower(), handler) if isinstance(handler, type) else handler
+    endpoint = _plain(handler, function, method, '')
+    return endpoint if endpoint.protected else None
+
+
+def _plain(handler: Any, function: Any, method: str, path: str) -> Endpoint:
+    def said(name: str, default: Any) -> Any:
+        return getattr(function, name, getattr(handler, name, default))
+
+    return Endpoint(
+        method=method,
+        path=path,
+        function=function,
+        authentication_required=said('authentication_required', False),
+        permissions=said('permissions', ()),
+    )
 
 
 def endpoints(app: web.Application) -> list[Endpoint]:

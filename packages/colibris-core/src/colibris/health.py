@@ -73,4 +73,5 @@ def handlers(get_health: Callable[[], Any] | None) -> tuple[Callable[..., Any], 
         """Tell that the process answers; nothing else is asked."""
         return api.json_response('alive')
 
+    health.responses = {500: api.Unhealthy}  # type: ignore[attr-defined]  # for the documentation
     return health, live

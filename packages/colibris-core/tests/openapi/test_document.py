@@ -415,3 +415,8 @@ def test_title_and_version_come_from_the_distribution_that_is_installed():
         described = describe_project()
     assert described['title'] == 'marshmallow'
     assert described['version'] == metadata.version('marshmallow')
+
+
+def test_the_health_check_says_what_it_answers_when_it_fails(document):
+    assert document['paths']['/health']['get']['responses'].keys() == {'200', '500'}
+    assert document['paths']['/health/live']['get']['responses'].keys() == {'200'}
