@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import FormData
+from yarl import URL
 
 from colibris.app import HealthException, create_app
 from colibris.conf import ImproperlyConfigured
@@ -66,6 +67,12 @@ async def test_an_unknown_query_parameter_is_named(client):
     resp = await client.get('/items?size=1&colour=red')
     body = await resp.json()
     assert (resp.status, body['code'], body['details']) == (400, 'schema_error', {'colour': ['Unknown field.']})
+
+
+async def test_a_query_that_is_no_utf_8_is_refused(client):
+    resp = await client.get(URL('/items?size=1&tag=%ff', encoded=True))
+    assert (resp.status, (await resp.json())['message']) == (400, 'the query is not valid UTF-8')
+    assert (await client.get(URL('/items?size=1&tag=%EF%BF%BD', encoded=True))).status == 200
 
 
 async def test_a_query_parameter_given_twice_is_refused(client):

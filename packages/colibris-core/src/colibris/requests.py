@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
@@ -38,15 +39,25 @@ QUERY = web.RequestKey('query', object)
 def load_query(request: web.Request, schema: Schema) -> Any:
     """Return the query parameters of *request* as *schema* loads them; the second call finds the first one's result.
 
-    Raises SchemaError.
+    Raises SchemaError, and InvalidRequest for what is not UTF-8.
     """
     if QUERY not in request:
+        _check_encoding(request.rel_url.raw_query_string)
         data = _by_field(request.query, schema)
         nul = {name: ['Null characters are not allowed.'] for name, value in data.items() if '\0' in name + str(value)}
         if nul:
             raise api.SchemaError('some query parameters are not valid', details=nul)
         request[QUERY] = _load(schema, data, 'some query parameters are not valid')
     return request[QUERY]
+
+
+def _check_encoding(query: str) -> None:
+    """Refuse bytes that are no UTF-8, which would silently become replacement characters."""
+    if '%' in query:
+        try:
+            unquote_to_bytes(query).decode()
+        except UnicodeDecodeError as exc:
+            raise api.InvalidRequest('the query is not valid UTF-8') from exc
 
 
 async def load_body(request: web.Request, schema: Schema) -> Any:
