@@ -75,6 +75,12 @@ async def test_a_query_that_is_no_utf_8_is_refused(client):
     assert (await client.get(URL('/items?size=1&tag=%EF%BF%BD', encoded=True))).status == 200
 
 
+async def test_a_form_that_is_no_utf_8_is_refused(client):
+    for body in (b'name=%ff', b'name=\xff'):
+        resp = await client.post('/items', data=body, headers={'Content-Type': 'application/x-www-form-urlencoded'})
+        assert (resp.status, (await resp.json())['code']) == (400, 'parse_error')
+
+
 async def test_a_query_parameter_given_twice_is_refused(client):
     resp = await client.get('/items?size=1&size=2')
     assert (resp.status, (await resp.json())['details']) == (400, {'size': ['Given 2 times; give it once.']})

@@ -39,10 +39,10 @@ QUERY = web.RequestKey('query', object)
 def load_query(request: web.Request, schema: Schema) -> Any:
     """Return the query parameters of *request* as *schema* loads them; the second call finds the first one's result.
 
-    Raises SchemaError, and InvalidRequest for what is not UTF-8.
+    Raises SchemaError, and ParseError for what is not UTF-8.
     """
     if QUERY not in request:
-        _check_encoding(request.rel_url.raw_query_string)
+        _check_encoding(request.rel_url.raw_query_string, 'the query')
         data = _by_field(request.query, schema)
         nul = {name: ['Null characters are not allowed.'] for name, value in data.items() if '\0' in name + str(value)}
         if nul:
@@ -51,13 +51,12 @@ def load_query(request: web.Request, schema: Schema) -> Any:
     return request[QUERY]
 
 
-def _check_encoding(query: str) -> None:
+def _check_encoding(quoted: str | bytes, what: str) -> None:
     """Refuse bytes that are no UTF-8, which would silently become replacement characters."""
-    if '%' in query:
-        try:
-            unquote_to_bytes(query).decode()
-        except UnicodeDecodeError as exc:
-            raise api.InvalidRequest('the query is not valid UTF-8') from exc
+    try:
+        unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError as exc:
+        raise api.ParseError(f'{what} is not valid UTF-8') from exc
 
 
 async def load_body(request: web.Request, schema: Schema) -> Any:
@@ -110,7 +109,7 @@ async def read(request: web.Request) -> bytes:
 
 async def _read_form(request: web.Request) -> MultiMapping[Any]:
     if request.content_type == FORM:
-        await read(request)
+        _check_encoding(await read(request), 'the form')
     try:
         return await request.post()
     except (asyncio.CancelledError, web.HTTPException):
