@@ -134,3 +134,16 @@ def test_ctrl_d_ends_the_shell(terminal):
 def test_exit_ends_the_shell(terminal):
     terminal.type('exit()\n')
     assert terminal.process.wait(10) == 0
+
+
+def test_ipython_is_used_where_it_is_installed_and_awaits_in_the_same_loop(project_folder):
+    pytest.importorskip('IPython')
+    project_folder.write('shop/models.py', MODULES)
+    project_folder.write('shop/settings.py', "DATABASE = {'backend': 'sqlite', 'name': ':memory:'}\n")
+    opened = Terminal(project_folder.command('shell'), project_folder.root)
+    try:
+        opened.read_until('In [1]: ')
+        opened.type('await persist.connectivity_check()\n')
+        assert 'True' in opened.read_until('In [2]: ')
+    finally:
+        opened.close()

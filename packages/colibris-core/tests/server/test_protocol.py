@@ -11,6 +11,10 @@ async def port():
     async def answer(request):
         return web.Response(body=await request.read())
 
+    async def ignore(request):
+        await asyncio.sleep(0.1)
+        return web.Response()
+
     async def fail(request):
         raise LookupError('a secret')
 
@@ -20,6 +24,7 @@ async def port():
     app = web.Application()
     app.router.add_route('*', '/', answer)
     app.router.add_get('/fail', fail)
+    app.router.add_get('/ignore', ignore)
     app.router.add_get('/stall', stall)
     runner = Runner(app)
     await runner.setup()
@@ -71,6 +76,15 @@ async def test_an_expectation_that_is_not_met_gets_the_error_envelope(connect, p
 async def test_requests_after_a_malformed_one_are_served_on_other_connections(connect, port):
     await (await connect(port)).envelope(b'nonsense\r\n\r\n')
     assert await (await connect(port)).post(b'body') == (200, b'body')
+
+
+async def test_a_malformed_body_is_no_fault_of_the_server(connect, port, caplog):
+    client = await connect(port)
+    client.writer.write(
+        b'GET /ignore HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\nnot gzip'
+    )
+    assert (await client.reader.read()).startswith(b'HTTP/1.1 200')
+    assert caplog.text == ''
 
 
 async def test_an_error_that_left_the_application_is_hidden_in_the_envelope(connect, port, caplog):

@@ -123,20 +123,17 @@ async def test_if_the_start_fails_the_parent_ends_with_its_error_told_once(shop)
 
 
 async def test_workers_that_cannot_start_again_are_tried_with_growing_pauses(shop):
-    shop.start('--workers', '1', '--workers', '2')
+    shop.start('--workers', '2')
     await until(lambda: len(shop.workers()) == 2)
     shop.folder.write('shop/app.py', 'def init(app):\n    raise LookupError("no luck")\n')
-    for worker in shop.workers():
-        worker.kill()
-    await asyncio.sleep(4)
-    assert shop.process.poll() is None
+    shop.workers()[0].kill()
+    for pause in ('0.1', '0.2', '0.4'):
+        line = await read_until(shop.process.stderr, 'worker 1 ended')
+        assert line.endswith(f'it is started again in {pause} seconds\n')
     shop.folder.write('shop/app.py', '')
     await until(lambda: len(shop.workers()) == 2)
     shop.process.send_signal(signal.SIGTERM)
     assert await shop.exit_code() == 0
-    pauses = [line.split(' in ')[1] for line in shop.process.stderr.read().splitlines() if 'worker 1 ended' in line]
-    assert pauses[:3] == ['0.1 seconds', '0.2 seconds', '0.4 seconds']
-    assert len(pauses) < 8
 
 
 async def test_workers_end_when_the_parent_is_killed(shop):
@@ -188,10 +185,13 @@ async def test_a_subsystem_has_a_process_run_beside_the_server(shop, connect):
     shop.start('--with-helper')
 
     def helpers():
-        return [process for process in shop.workers() if 'of-the-test' in process.cmdline()]
+        found = []
+        for process in shop.workers():
+            with contextlib.suppress(psutil.Error):
+                found += [process] if 'of-the-test' in process.cmdline() else []
+        return found
 
-    await until(helpers)
-    assert len(shop.workers()) == 2
+    await until(lambda: helpers() and len(shop.workers()) == 2)
     assert (await (await connect(shop.port)).get())[0] == 200
     (helper,) = helpers()
     helper.kill()
@@ -234,7 +234,7 @@ class TestReload:
         shop.start('--reload')
         await self.answer(shop, connect)
         shop.folder.write('shop/routes.py', 'ROUTES = [\n')
-        line = await asyncio.to_thread(read_until, shop.process.stderr, 'SyntaxError')
+        line = await read_until(shop.process.stderr, 'SyntaxError')
         assert line == "Error: shop/routes.py, line 1: SyntaxError: '[' was never closed\n"
         shop.folder.write('shop/routes.py', VIEWS.replace('os.getpid()', '"mended"'))
         await until_answer(lambda: self.answer(shop, connect), b'"mended"')
@@ -256,8 +256,10 @@ async def until_answer(ask, expected):
         await asyncio.sleep(0.1)
 
 
-def read_until(stream, text):
-    for line in stream:
-        if text in line:
-            return line
-    raise AssertionError(f'{text} was never written')
+async def read_until(stream, text, limit=30):
+    def read():
+        return next((line for line in stream if text in line), None)
+
+    line = await asyncio.wait_for(asyncio.to_thread(read), limit)
+    assert line is not None, f'{text} was never written'
+    return line

@@ -105,16 +105,19 @@ def project_command(function: Callable[P, object]) -> Callable[P, object]:
 
 
 def speaks_for_itself(error: BaseException) -> bool:
-    """Tell whether *error* was made to be read by people: one of ours that has no other cause, or the system's."""
-    ours = type(error).__module__.partition('.')[0] == 'colibris'
-    return isinstance(error, click.ClickException | OSError) or (ours and error.__cause__ is None)
+    """Tell whether *error* was made to be read by people: it is one of ours, click's or the system's."""
+    return isinstance(error, click.ClickException | OSError) or _is_ours(error)
+
+
+def _is_ours(error: BaseException) -> bool:
+    return type(error).__module__.partition('.')[0] == 'colibris'
 
 
 def describe(error: BaseException, project: Project | None = None) -> str:
     """Say in one line what went wrong and, where the message does not tell, in which line of the project."""
     if isinstance(error, click.ClickException):
         return error.format_message()
-    if type(error).__module__.partition('.')[0] == 'colibris':
+    if _is_ours(error):
         return str(error) or type(error).__name__
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     text = f'{type(error).__name__}: {message}' if message else type(error).__name__

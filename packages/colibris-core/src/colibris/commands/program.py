@@ -136,7 +136,7 @@ def _with_options(name: str, command: click.Command) -> click.Command:
 
 
 def _wants_traceback(ctx: click.Context, error: Exception) -> bool:
-    """Tell whether *error* is to be shown with its traceback: when asked for, or in DEBUG when it explains more."""
+    """Tell whether *error* is to be shown with its traceback: when asked for, or in DEBUG if it was not foreseen."""
     if ctx.params.get('traceback'):
         return True
     return settings.loaded and settings.DEBUG and not speaks_for_itself(error)

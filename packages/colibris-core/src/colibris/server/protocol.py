@@ -10,7 +10,7 @@ from typing import Any, cast
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import InvalidURLError, LineTooLong
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_server import Server as WebServer
 
@@ -63,6 +63,13 @@ class Connection(RequestHandler):
         response = api.error_response(error)
         response.force_close()
         return response
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """Log an error that nobody answers for, but not that a body was malformed: the client was told."""
+        if isinstance(options.get('exc_info'), RequestPayloadError):
+            self.logger.debug(*args, **options)
+        else:
+            super().log_exception(*args, **options)
 
     def is_idle(self) -> bool:
         """Whether it waits for a request, none of which has arrived."""
