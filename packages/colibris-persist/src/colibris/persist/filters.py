@@ -19,7 +19,7 @@ from colibris.schemas import fields, validate
 __all__ = ['ModelFilter']
 
 #: The most values that ``?field__in=`` takes, and the longest text that ``?search=`` does.
-MAX_VALUES = 500
+MAX_VALUES = 100
 MAX_SEARCH_LENGTH = 200
 MAX_PATTERN_LENGTH = 1000
 

@@ -227,7 +227,7 @@ REFUSED = [
     ({'author': 'x'}, 'author', 'Not a valid integer'),
     ({'author__in': '1,x'}, 'author__in', 'Not a valid integer'),
     ({'author__in': ''}, 'author__in', 'Not a valid integer'),
-    ({'author__in': ','.join(map(str, range(501)))}, 'author__in', '500'),
+    ({'author__in': ','.join(map(str, range(101)))}, 'author__in', '100'),
     ({'genre': 'crime'}, 'genre', 'Must be one of'),
     ({'price__ge': 'NaN'}, 'price__ge', 'Not a valid'),
     ({'price__ge': '1e9'}, 'price__ge', 'digits'),
