@@ -33,6 +33,7 @@ def create_app() -> web.Application:
         subsystem.prepare()
     app = web.Application(middlewares=_middlewares(), client_max_size=settings.MAX_REQUEST_BODY_SIZE)
     _add_routes(app)
+    app.on_response_prepare.append(security.prepare_response)
     app.cleanup_ctx.append(_lifespan)
     return app
 

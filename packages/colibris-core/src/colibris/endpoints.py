@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 
 from colibris import api
 
@@ -136,20 +138,23 @@ def endpoint_of(request: web.Request) -> Endpoint | None:
     try:
         endpoint: Endpoint | None = handler.endpoint
     except AttributeError:
-        return _plain_endpoint(handler, request.method)
+        return None if request.match_info.http_exception else _plain_endpoint(handler, request.method)
     if endpoint is None:  # a view class that was put into the router by itself
         endpoint = handler.endpoint_for(request.method)
     return endpoint
 
 
+@functools.lru_cache(maxsize=4096)
 def _plain_endpoint(handler: Any, method: str) -> Endpoint | None:
-    """Return the endpoint for a handler that was put into aiohttp's router by itself, if it says that it is protected."""
+    """Return the endpoint of a handler that aiohttp's router was given by itself, if it says that it is protected."""
     function = getattr(handler, method.lower(), handler) if isinstance(handler, type) else handler
-    endpoint = _plain(handler, function, method, '')
+    endpoint = plain_endpoint(handler, function, method, '')
     return endpoint if endpoint.protected else None
 
 
-def _plain(handler: Any, function: Any, method: str, path: str) -> Endpoint:
+def plain_endpoint(handler: Any, function: Any, method: str, path: str) -> Endpoint:
+    """Describe *function*, or the method of that name of the aiohttp view *handler*: what it says as attributes."""
+
     def said(name: str, default: Any) -> Any:
         return getattr(function, name, getattr(handler, name, default))
 
@@ -182,4 +187,13 @@ def _endpoints(app: web.Application) -> Iterator[Endpoint]:
             for method in known_methods if route.method == '*' else {route.method}.intersection(known_methods):
                 yield handler.compile(method, path).endpoint
         elif route.method != 'HEAD' and not isinstance(route.resource, web.StaticResource):
-            yield Endpoint(method=route.method, path=path, function=handler)
+            if route.method == '*' and isinstance(handler, type):
+                yield from _of_aiohttp_view(handler, path)
+            else:
+                yield plain_endpoint(handler, handler, route.method, path)
+
+
+def _of_aiohttp_view(view: type, path: str) -> Iterator[Endpoint]:
+    for method in sorted(METH_ALL):
+        if (function := getattr(view, method.lower(), None)) is not None:
+            yield plain_endpoint(view, function, method, path)

@@ -6,7 +6,7 @@ is an error at start-up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
@@ -28,6 +28,21 @@ class DummyAccount:
 ACCOUNT = web.RequestKey('account', object)
 
 
+#: What is to be done to the response of a request before its headers are sent; see `prepare_response`.
+RESPONSE_HOOKS = web.RequestKey('response_hooks', list[Callable[[web.StreamResponse], None]])
+
+
+def on_response(request: web.Request, hook: Callable[[web.StreamResponse], None]) -> None:
+    """Call *hook* with the response of *request*, whichever it will be, before its headers are sent."""
+    request.setdefault(RESPONSE_HOOKS, []).append(hook)
+
+
+async def prepare_response(request: web.Request, response: web.StreamResponse) -> None:
+    """Run what `on_response` was given; a signal handler of the application."""
+    for hook in request.get(RESPONSE_HOOKS, ()):
+        hook(response)
+
+
 class Guard(Protocol):
     """Decides who makes a request, and whether that account may do what the endpoint does."""
 
@@ -39,6 +54,9 @@ class Guard(Protocol):
 
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the OpenAPI security schemes by which a client may authenticate."""
+
+    def security_requirements(self, endpoint: Endpoint) -> Sequence[Mapping[str, Sequence[str]]]:
+        """Return the OpenAPI security requirements of *endpoint*: any one of them is enough."""
 
 
 class NoGuard:
@@ -61,6 +79,9 @@ class NoGuard:
 
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
         return {}
+
+    def security_requirements(self, endpoint: Endpoint) -> Sequence[Mapping[str, Sequence[str]]]:
+        return [{name: []} for name in self.security_schemes()]
 
 
 _guard: Guard | None = None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from aiohttp import web
-
 from colibris import security
 from colibris.endpoints import Endpoint
 from colibris.openapi.converter import Json
@@ -30,13 +28,14 @@ def build_document(endpoints: Sequence[Endpoint]) -> Json:
     documented = [endpoint for endpoint in _expand(endpoints) if not endpoint.docs.hidden]
     schemas = SchemaRegistry()
     responses = Responses(schemas)
-    schemes = dict(security.current_guard().security_schemes())
+    guard = security.current_guard()
+    schemes = dict(guard.security_schemes())
     paths: dict[str, Json] = defaultdict(dict)
     tags: dict[str, None] = {}
     for endpoint, operation_id in zip(documented, operation_ids(documented), strict=True):
         operation = {'operationId': operation_id, **_describe(endpoint, schemas, responses)}
         if endpoint.protected and schemes:
-            operation['security'] = [{name: []} for name in schemes]
+            operation['security'] = [dict(each) for each in guard.security_requirements(endpoint)]
         tags.update(dict.fromkeys(operation['tags']))
         paths[openapi_path(endpoint.path)].setdefault(endpoint.method.lower(), operation)  # as the router: first come
     components, references = _component_schemas(schemas, responses)
@@ -53,16 +52,8 @@ def build_document(endpoints: Sequence[Endpoint]) -> Json:
 
 
 def _expand(endpoints: Sequence[Endpoint]) -> Iterator[Endpoint]:
-    """Yield *endpoints* that OpenAPI has a word for; one for each method of an aiohttp view."""
-    for endpoint in endpoints:
-        view = endpoint.function
-        if endpoint.method in _METHODS:
-            yield endpoint
-        elif isinstance(view, type) and issubclass(view, web.View):
-            for method in _METHODS:
-                function = getattr(view, method.lower(), None)
-                if function is not None:
-                    yield Endpoint(method=method, path=endpoint.path, function=function)
+    """Yield *endpoints* that OpenAPI has a word for."""
+    return (endpoint for endpoint in endpoints if endpoint.method in _METHODS)
 
 
 def _describe(endpoint: Endpoint, schemas: SchemaRegistry, responses: Responses) -> Json:
