@@ -91,3 +91,27 @@ def test_a_broken_plugin_that_nothing_uses_is_a_warning(project_folder):
     assert result.returncode == 0, result.stdout
     assert 'warning: ' in result.stdout
     assert 'no luck' in result.stdout
+
+
+def test_models_that_differ_from_the_migrations_are_an_error(project_folder):
+    pytest.importorskip('colibris.persist.checks')
+    project_folder.write('shop/settings.py', "DATABASE = 'sqlite:///shop.db'\n")
+    project_folder.write(
+        'shop/models.py',
+        """
+        from colibris.persist import Model, fields
+
+        class Item(Model):
+            id = fields.IntField(primary_key=True)
+
+            class Meta:
+                table = 'items'
+    """,
+    )
+    result = project_folder.run('check')
+    assert result.returncode == 1
+    assert 'migrations:\n  error: the models have a change that no migration has: create table items' in result.stdout
+    project_folder.run('makemigrations')
+    result = project_folder.run('check')
+    assert result.returncode == 0, result.stdout
+    assert 'migrations: ok' in result.stdout
