@@ -14,13 +14,14 @@ from tortoise.queryset import QuerySet
 from colibris.persist import columns, matching
 from colibris.persist.conversion import is_secret, schema_field, storage_validators
 from colibris.persist.names import hint
-from colibris.schemas import fields, validate
+from colibris.schemas import ValidationError, fields, validate
 
 __all__ = ['ModelFilter']
 
-#: The most values that ``?field__in=`` takes, and the longest text that ``?search=`` does.
+#: The most values that ``?field__in=`` takes, and the longest text, of the most words, that ``?search=`` does.
 MAX_VALUES = 100
 MAX_SEARCH_LENGTH = 200
+MAX_WORDS = 10
 MAX_PATTERN_LENGTH = 1000
 
 # Tortoise's names for our operators.
@@ -163,6 +164,11 @@ class Column:
 
     def _subquery(self, condition: Q) -> Subquery:
         return Subquery(self.model.filter(condition).values_list(self.model._meta.pk_attr))
+
+
+def _check_words(search: str) -> None:
+    if len(search.split()) > MAX_WORDS:
+        raise ValidationError(f'No more than {MAX_WORDS} words.')
 
 
 def column(model: type[Model], name: str) -> Column:
@@ -327,7 +333,7 @@ class ModelFilter:
         self._add_parameter(
             self.SEARCH,
             fields.String(
-                validate=[columns.Storable(), validate.Length(max=MAX_SEARCH_LENGTH)],
+                validate=[columns.Storable(), validate.Length(max=MAX_SEARCH_LENGTH), _check_words],
                 metadata={'description': description},
             ),
         )

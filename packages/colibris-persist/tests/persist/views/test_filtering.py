@@ -236,6 +236,7 @@ REFUSED = [
     ({'in_print__null': 'perhaps'}, 'in_print__null', 'Not a valid boolean'),
     ({'title__like': ''}, 'title__like', 'Length'),
     ({'search': 'x' * 201}, 'search', 'Longer'),
+    ({'search': 'a b c d e f g h i j k'}, 'search', 'No more than 10 words'),
     ({'title': 'a\0b'}, 'title', 'Null characters'),
     ([('title', 'a'), ('title', 'b')], 'title', 'once'),
     ({'language': 5, 'cheap': 'x'}, 'cheap', 'Not a valid boolean'),

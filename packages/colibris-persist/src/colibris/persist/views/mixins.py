@@ -23,9 +23,10 @@ from colibris.persist.views.parts import Parts, Plan
 class _ModelView(Protocol):
     """What the mixins need of the view that they are mixed into; `ModelView` has it."""
 
-    model: ClassVar[type[Model]]
-    request: web.Request
-
+    @property
+    def model(self) -> type[Model]: ...
+    @property
+    def request(self) -> web.Request: ...
     @classmethod
     def parts(cls) -> Parts: ...
     async def get_object(self) -> Any: ...
