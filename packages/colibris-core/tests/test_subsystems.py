@@ -1,5 +1,6 @@
 """Subsystems: the order in which they open, what closes them, and the errors on the way."""
 
+from abc import abstractmethod
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -113,3 +114,15 @@ def test_a_setting_on_which_nothing_acts_names_what_to_install(project):
         pytest.skip('colibris-email is installed')
     with pytest.raises(ImproperlyConfigured, match=r'EMAIL is set, but .* pip install colibris-email'):
         subsystems.configured()
+
+
+def test_a_backend_that_leaves_something_abstract_is_refused():
+    class Base(subsystems.Backend):
+        @abstractmethod
+        async def get(self, key): ...
+
+    class Unfinished(Base):
+        pass
+
+    with pytest.raises(plugins.IncompatiblePlugin, match='does not define get'):
+        plugins.build('TOY', {'backend': Unfinished}, 'colibris.toys', Base)

@@ -6,6 +6,7 @@ that switches it on. It is imported only when that setting is set.
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
@@ -40,19 +41,19 @@ class NotConfigured(Exception):
         super().__init__(message)
 
 
-class Backend:
-    """What every backend base class builds on; a backend overrides what it needs."""
+class Backend(ABC):  # noqa: B024  # what is abstract is for the base classes of subsystems to say
+    """What every backend base class builds on; a backend overrides what it needs, and must what is abstract."""
 
     #: A plug-in that was built for another version of its base class is refused.
     api_version: ClassVar[int] = 1
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # noqa: B027
         """Connect; raise if that cannot be done."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027
         """Release everything that `open` and the use since then have taken."""
 
-    async def check_health(self) -> None:
+    async def check_health(self) -> None:  # noqa: B027
         """Raise if the backend cannot do its work at the moment."""
 
 
