@@ -84,7 +84,7 @@ def test_of_duplicate_keys_the_last_wins():
     assert api.decode_json(b'{"a": 1, "a": 2}') == {'a': 2}
 
 
-@pytest.mark.parametrize(('count', 'pages'), [(0, 0), (1, 1), (25, 1), (26, 2)])
+@pytest.mark.parametrize(('count', 'pages'), [(None, None), (0, 0), (1, 1), (25, 1), (26, 2)])
 def test_the_list_envelope_counts_pages(count, pages):
     envelope = api.list_envelope([], count=count, page=1, page_size=25)
     assert envelope == {'results': [], 'count': count, 'pages': pages, 'page': 1, 'page_size': 25}

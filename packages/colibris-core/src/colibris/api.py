@@ -245,7 +245,10 @@ def error_response(error: APIException) -> web.Response:
     return json_response(body, status=error.status, headers=error.headers)
 
 
-def list_envelope(results: Sequence[object], *, count: int, page: int, page_size: int) -> dict[str, object]:
-    """Return the list envelope: ``{"results", "count", "pages", "page", "page_size"}``."""
-    pages = -(-count // page_size)
+def list_envelope(results: Sequence[object], *, count: int | None, page: int, page_size: int) -> dict[str, object]:
+    """Return the list envelope: ``{"results", "count", "pages", "page", "page_size"}``.
+
+    A *count* of None says that nobody counted; then ``pages`` is null too.
+    """
+    pages = None if count is None else -(-count // page_size)
     return {'results': results, 'count': count, 'pages': pages, 'page': page, 'page_size': page_size}

@@ -80,8 +80,7 @@ def _add_routes(app: web.Application) -> None:
         base = Path(settings.PROJECT_PACKAGE_DIR)
         routes.add_static_routes(app.router, getattr(module, 'STATIC_ROUTES', ()), f'{where}.STATIC_ROUTES', base)
     taken = {resource.canonical for resource in app.router.resources()}
-    check, live = health.handlers(_hook('get_health'))
-    own = [('/health', check), ('/health/live', live)]
+    own = [('/health', health.make_handler(_hook('get_health'))), ('/health/live', health.live)]
     routes.add_routes(app.router, [route for route in own if route[0] not in taken], 'health')
     routes.check_unique(app.router)
 

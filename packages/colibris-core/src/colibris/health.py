@@ -58,8 +58,13 @@ def _explain(message: str, exc: Exception) -> str:
     return f'{message}: {str(exc) or type(exc).__name__}' if settings.DEBUG else message
 
 
-def handlers(get_health: Callable[[], Any] | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Make the handlers of ``/health`` and ``/health/live``."""
+async def live(request: web.Request) -> web.Response:
+    """Tell that the process answers; nothing else is asked."""
+    return api.json_response('alive')
+
+
+def make_handler(get_health: Callable[[], Any] | None) -> Callable[..., Any]:
+    """Make the handler of ``/health``, which asks the subsystems and *get_health*."""
 
     async def health(request: web.Request) -> web.Response:
         """Tell whether the service can do its work."""
@@ -69,9 +74,6 @@ def handlers(get_health: Callable[[], Any] | None) -> tuple[Callable[..., Any], 
             raise api.Unhealthy(str(exc) or None) from exc
         return answer if isinstance(answer, web.Response) else api.json_response(answer)
 
-    async def live(request: web.Request) -> web.Response:
-        """Tell that the process answers; nothing else is asked."""
-        return api.json_response('alive')
-
+    health.__qualname__ = health.__name__
     health.responses = {500: api.Unhealthy}  # type: ignore[attr-defined]  # for the documentation
-    return health, live
+    return health

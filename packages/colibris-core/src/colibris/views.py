@@ -17,25 +17,41 @@ from colibris.requests import load_body, load_query
 if TYPE_CHECKING:
     from colibris.persist.views import (
         CreateMixin,
+        CreateModelView,
         DestroyMixin,
+        DestroyModelView,
         ListCreateModelView,
         ListMixin,
+        ListModelView,
         ModelView,
+        PageNumberPagination,
+        RetrieveDestroyModelView,
         RetrieveMixin,
+        RetrieveModelView,
         RetrieveUpdateDestroyModelView,
+        RetrieveUpdateModelView,
         UpdateMixin,
+        UpdateModelView,
     )
 
 __all__ = [
     'APIView',
     'CreateMixin',
+    'CreateModelView',
     'DestroyMixin',
+    'DestroyModelView',
     'ListCreateModelView',
     'ListMixin',
+    'ListModelView',
     'ModelView',
+    'PageNumberPagination',
+    'RetrieveDestroyModelView',
     'RetrieveMixin',
+    'RetrieveModelView',
     'RetrieveUpdateDestroyModelView',
+    'RetrieveUpdateModelView',
     'UpdateMixin',
+    'UpdateModelView',
     'View',
 ]
 

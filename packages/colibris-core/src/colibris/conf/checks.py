@@ -12,8 +12,6 @@ from colibris.conf.names import near_miss
 from colibris.conf.sources import Record
 from colibris.plugins import found
 
-_NOUNS = {'str': 'string'}
-
 
 def known_names() -> set[str]:
     """Return the names, and their other spellings, of all settings that something acts on."""
@@ -101,4 +99,6 @@ def _kind_of(value: Any) -> str:
         return repr(value)
     if isinstance(value, dict):
         return 'a dictionary with the keys ' + ', '.join(map(repr, value)) if value else 'an empty dictionary'
-    return f'a {_NOUNS.get(type(value).__name__, type(value).__name__)}'
+    if isinstance(value, str):
+        return 'another string' if value else 'an empty string'
+    return f'a {type(value).__name__}'
