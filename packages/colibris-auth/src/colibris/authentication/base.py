@@ -5,15 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from aiohttp import web
 
 from colibris import api
+from colibris.conf import ImproperlyConfigured
 from colibris.subsystems import Backend
-
-if TYPE_CHECKING:
-    from colibris.endpoints import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,18 @@ class AuthenticationBackend(Backend):
         """Tell whether *token*, from the header of *request*, is the CSRF token of *session*."""
         return False
 
+    def login(self, request: web.Request, account: Any, persistent: bool = False) -> str:
+        """Have the response to *request* make the client *account*; return the CSRF token of its session."""
+        raise ImproperlyConfigured(
+            f"{type(self).__name__} cannot log in: set AUTHENTICATION's backend to 'jwt'", setting='AUTHENTICATION'
+        )
+
+    def logout(self, request: web.Request) -> None:
+        """Have the response to *request* make the client nobody again."""
+        raise ImproperlyConfigured(
+            f"{type(self).__name__} cannot log out: set AUTHENTICATION's backend to 'jwt'", setting='AUTHENTICATION'
+        )
+
     @abstractmethod
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the OpenAPI security schemes by which a client may authenticate, by name."""
@@ -64,9 +74,6 @@ class AuthenticationBackend(Backend):
     def security_requirements(self, method: str) -> Sequence[Mapping[str, Sequence[str]]]:
         """Return the OpenAPI security requirements of a protected *method*: any one of them is enough."""
         return [{name: []} for name in self.security_schemes()]
-
-    def check(self, endpoints: Sequence[Endpoint]) -> None:
-        """Raise ImproperlyConfigured if an endpoint asks for what the backend cannot do; called at start-up."""
 
     def model_modules(self) -> tuple[str, ...]:
         """Return the import paths of the model modules that the backend needs."""

@@ -47,7 +47,10 @@ class Guard:
                 raise ImproperlyConfigured(
                     f'{endpoint.method} {endpoint.path} ({endpoint.name}): {exc}', setting='AUTHORIZATION'
                 ) from exc
-        self.authentication.check(endpoints)
+        for view in {endpoint.view for endpoint in endpoints if endpoint.view is not None}:
+            check_backend = getattr(view, 'check_backend', None)
+            if check_backend is not None:
+                check_backend(self.authentication)
 
     def _check_permissions(self, endpoint: Endpoint) -> None:
         if not endpoint.permissions:
