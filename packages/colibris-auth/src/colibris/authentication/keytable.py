@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tortoise.expressions import Q
+from tortoise.manager import Manager
 
 from colibris.authentication.accounts import Accounts
 from colibris.authentication.base import Identity
@@ -33,7 +34,7 @@ class KeyTable:
         self._statement: tuple[str, str] | None = None
 
     async def find(self, hashed: str) -> Identity | None:
-        """Return whom the key of the hash *hashed* belongs to; None if it is unknown, expired, or its account not active."""
+        """Return whom the key of the hash *hashed* belongs to; None if it, or its account, may not be used."""
         row = await self._fetch(hashed)
         if row is None:
             return None
@@ -46,6 +47,9 @@ class KeyTable:
             or (key['expires_at'] is not None and key['expires_at'] <= now)
             or not self._accounts.is_active(account)
         ):
+            return None
+        account = await self._as_managed(account)
+        if account is None:
             return None
         await self._note_use(key, now)
         return Identity(account, scopes=None if key['scopes'] is None else frozenset(key['scopes']))
@@ -88,10 +92,8 @@ class KeyTable:
             return f'{mark}{name}{mark}'
 
         meta = self._accounts.model._meta
-        keys = ', '.join(
-            f'k.{quoted(column)} AS {quoted(_ALIAS + name)}'
-            for name, column in APIKey._meta.fields_db_projection.items()
-        )
+        own = APIKey._meta.fields_db_projection
+        keys = ', '.join(f'k.{quoted(column)} AS {quoted(_ALIAS + name)}' for name, column in own.items())
         columns = ', '.join(f'a.{quoted(column)}' for column in meta.fields_db_projection.values())
         identity = meta.fields_db_projection[self._identity_field]
         field_type = meta.fields_map[self._identity_field].field_type
@@ -105,6 +107,12 @@ class KeyTable:
             f'JOIN {quoted(meta.db_table)} a ON a.{quoted(identity)} = {account} '
             f'WHERE k.{quoted("key")} = {_MARKS[dialect]} LIMIT 2'
         )
+
+    async def _as_managed(self, account: Any) -> Any:
+        """Return *account*, asked for again if the model has a manager of its own, which may hide it."""
+        if type(self._accounts.model._meta.manager) is Manager:
+            return account
+        return await self._accounts.model.get_or_none(pk=account.pk)
 
     async def _note_use(self, key: Mapping[str, Any], now: datetime) -> None:
         """Write that a key is used, unless that was written a moment ago."""

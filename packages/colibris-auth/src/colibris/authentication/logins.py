@@ -27,7 +27,7 @@ async def find_by_password(backend: JWTBackend, request: web.Request, name: str,
     attempt = await backend.throttle.attempt(name, address)
     account = await accounts.find(backend.login_field, name)
     stored = None if account is None else getattr(account, backend.password_field)
-    if not await verify_password(password, stored):
+    if not await verify_password(password, stored) or stored is None:
         logger.warning('a login from %s failed', address)
         raise InvalidCredentials(headers={'WWW-Authenticate': backend.challenge})
     await attempt.succeeded()

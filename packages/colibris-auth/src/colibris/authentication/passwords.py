@@ -31,7 +31,7 @@ _waiting = 0
 
 
 async def hash_password(password: str) -> str:
-    """Return the hash of *password*, with all that it takes to verify it. Raises ValueError for one that is too long."""
+    """Return the hash of *password*, with all it takes to verify it. Raises ValueError for one that is too long."""
     if len(password) > MAX_LENGTH:
         raise ValueError(f'a password may have at most {MAX_LENGTH} characters')
     prepared = _prepare(password)

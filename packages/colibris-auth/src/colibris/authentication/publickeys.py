@@ -47,7 +47,10 @@ class PublicKey:
         kind, curve = ALGORITHMS[algorithm]
         if not isinstance(self.key, kind) or self.algorithm not in (None, algorithm):
             return False
-        return curve is None or self.key.curve.name == curve
+        return curve is None or self._curve() == curve
+
+    def _curve(self) -> str | None:
+        return self.key.curve.name if isinstance(self.key, ec.EllipticCurvePublicKey) else None
 
     def verifies(self, algorithm: str, signed: bytes, signature: bytes) -> bool:
         """Tell whether *signature* is one of *signed* by this key."""

@@ -1,9 +1,9 @@
 """How often somebody may try: guessing becomes slow, and nobody is locked out.
 
-Attempts are counted for each account and address together, for the account, and for the address. Beyond a few, an address
-has to pause before it tries the same account again; the account's owner, elsewhere, need not. What comes from many
-addresses to one account, or from one address to many, is answered late. Counts are kept in the cache where there is one,
-so that all processes share them, and in the memory of the process besides, for when the cache is away.
+Attempts are counted for each account and address together, for the account, and for the address. Beyond a few, an
+address has to pause before it tries the same account again; the account's owner, elsewhere, need not. What comes from
+many addresses to one account, or from one address to many, is answered late. Counts are kept in the cache where there
+is one, so that all processes share them, and in the memory of the process besides, for when the cache is away.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class TokenView(APIView):
         """Raise ImproperlyConfigured if *backend* cannot do what the view needs; called at start-up."""
         if not (isinstance(backend, JWTBackend) and backend.accounts is not None and backend.signs_by is not None):
             raise ImproperlyConfigured(
-                f"{cls.__qualname__} needs AUTHENTICATION to have the backend 'jwt', a model, and HS256 in its algorithms",
+                f"{cls.__qualname__} needs AUTHENTICATION to be by the backend 'jwt', with a model, signing by HS256",
                 setting='AUTHENTICATION',
             )
         backend.accounts.check_field('password_field', backend.password_field)
