@@ -99,6 +99,10 @@ class APIKeyBackend(AuthenticationBackend):
             self.accounts.warn_unless_unique('identity_field', self.identity_field)
             self._table = KeyTable(self.accounts, self.identity_field)
 
+    @property
+    def account_model(self) -> type:
+        return self.accounts.model
+
     def model_modules(self) -> tuple[str, ...]:
         return () if self.key_field is not None else ('colibris.authentication.models.api_keys',)
 

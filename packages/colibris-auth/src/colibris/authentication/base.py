@@ -41,6 +41,11 @@ class AuthenticationBackend(Backend):
     #: The scheme that ``WWW-Authenticate`` names in a refusal.
     challenge: ClassVar[str] = 'Bearer'
 
+    @property
+    def account_model(self) -> type | None:
+        """The model of the accounts; None if they are of none. Known once the backend is open."""
+        return None
+
     def bind(self, *, secret_key: str | None, debug: bool) -> None:
         """Take what other settings say. Raises ImproperlyConfigured if the backend cannot work with it."""
 

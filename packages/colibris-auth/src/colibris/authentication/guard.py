@@ -6,9 +6,9 @@ The subsystem of ``AUTHENTICATION`` makes the guard of the process and installs 
 1. asks ``authentication.authenticate(request)``, which gives an `Identity` or None;
 2. refuses with 401 if the endpoint is protected and there is none;
 3. refuses with 403 an unsafe request that a cookie identified, if it bears no CSRF token of that session;
-4. holds the endpoint's permissions, compiled once by `colibris.authorization.permissions.compile_permissions` into an
-   expression, against ``authorization.permits(account, permission, request)``, one call for each name that decides;
-   a name outside of the scopes of the credentials is not asked for; refuses with 403.
+4. asks ``authorization.permitted(account, names, request)`` which of the permissions that the endpoint names the account
+   has, and holds the endpoint's expression, compiled once, against these; refuses with 403. A name outside of the
+   scopes of the credentials is not asked for.
 
 At start-up, `Guard.check` raises ImproperlyConfigured for what would never be enforced: permissions without
 ``AUTHORIZATION``, and those that ``authorization.check_permission(name)`` refuses.
@@ -16,7 +16,7 @@ At start-up, `Guard.check` raises ImproperlyConfigured for what would never be e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from aiohttp import web
@@ -61,7 +61,7 @@ class Guard:
                 'requires a permission, but AUTHORIZATION is not set: set it in settings.py '
                 "({'backend': 'null'} permits everything to every account)"
             )
-        for name in expression.names():
+        for name in sorted(expression.names):
             self.authorization.check_permission(name)
 
     def _expression(self, endpoint: Endpoint) -> Expression:
@@ -99,19 +99,14 @@ class Guard:
         return error
 
     async def _hold(self, request: web.Request, endpoint: Endpoint, identity: Identity) -> None:
-        if self.authorization is None or not await self._expression(endpoint).holds(self._asking(request, identity)):
+        expression = self._expression(endpoint)
+        asked: Set[str] = expression.names
+        if identity.scopes is not None:
+            asked &= identity.scopes
+        if self.authorization is None or not expression.holds(
+            await self.authorization.permitted(identity.account, asked, request)
+        ):
             raise api.Forbidden
-
-    def _asking(self, request: web.Request, identity: Identity) -> Callable[[str], Awaitable[bool]]:
-        authorization = self.authorization
-        scopes = identity.scopes
-
-        async def permits(permission: str) -> bool:
-            if authorization is None or (scopes is not None and permission not in scopes):
-                return False
-            return await authorization.permits(identity.account, permission, request)
-
-        return permits
 
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the OpenAPI security schemes by which a client may authenticate."""

@@ -167,6 +167,10 @@ class JWTBackend(AuthenticationBackend):
         if isinstance(self._public, RemoteKeys):
             await self._public.refresh()
 
+    @property
+    def account_model(self) -> type | None:
+        return None if self.accounts is None else self.accounts.model
+
     async def close(self) -> None:
         if isinstance(self._public, RemoteKeys):
             await self._public.close()
