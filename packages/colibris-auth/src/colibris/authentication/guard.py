@@ -6,9 +6,9 @@ The subsystem of ``AUTHENTICATION`` makes the guard of the process and installs 
 1. asks ``authentication.authenticate(request)``, which gives an `Identity` or None;
 2. refuses with 401 if the endpoint is protected and there is none;
 3. refuses with 403 an unsafe request that a cookie identified, if it bears no CSRF token of that session;
-4. asks ``authorization.permitted(account, names, request)`` which of the permissions that the endpoint names the account
-   has, and holds the endpoint's expression, compiled once, against these; refuses with 403. A name outside of the
-   scopes of the credentials is not asked for.
+4. asks ``authorization.permitted(account, names, request)`` which of the permissions that the endpoint names the
+   account has, and holds the endpoint's expression, compiled once, against these; refuses with 403. A name outside of
+   the scopes of the credentials is not asked for.
 
 At start-up, `Guard.check` raises ImproperlyConfigured for what would never be enforced: permissions without
 ``AUTHORIZATION``, and those that ``authorization.check_permission(name)`` refuses.
@@ -16,7 +16,7 @@ At start-up, `Guard.check` raises ImproperlyConfigured for what would never be e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -53,7 +53,7 @@ class Guard:
                 check_backend(self.authentication)
 
     def _check_permissions(self, endpoint: Endpoint) -> None:
-        if not endpoint.permissions:
+        if endpoint.permissions is None or endpoint.permissions in ((), []):
             return
         expression = self._expression(endpoint)
         if self.authorization is None:
@@ -77,8 +77,8 @@ class Guard:
         if endpoint is not None and endpoint.protected:
             if identity is None:
                 raise self._unauthenticated(api.Unauthenticated())
-            if endpoint.permissions and not identity.unrestricted:
-                await self._hold(request, endpoint, identity)
+            if endpoint.permissions and not await self.holds(request, identity, self._expression(endpoint)):
+                raise api.Forbidden
         return None if identity is None else identity.account
 
     async def _identify(self, request: web.Request, endpoint: Endpoint | None) -> Identity | None:
@@ -98,15 +98,14 @@ class Guard:
         error.headers.setdefault('WWW-Authenticate', self.authentication.challenge + detail)
         return error
 
-    async def _hold(self, request: web.Request, endpoint: Endpoint, identity: Identity) -> None:
-        expression = self._expression(endpoint)
-        asked: Set[str] = expression.names
-        if identity.scopes is not None:
-            asked &= identity.scopes
-        if self.authorization is None or not expression.holds(
-            await self.authorization.permitted(identity.account, asked, request)
-        ):
-            raise api.Forbidden
+    async def holds(self, request: web.Request, identity: Identity, expression: Expression) -> bool:
+        """Tell whether *identity*, who makes *request*, has the permissions that *expression* asks for."""
+        if identity.unrestricted:
+            return True
+        names = expression.names if identity.scopes is None else expression.names & identity.scopes
+        if self.authorization is None or not names:
+            return False
+        return expression.holds(await self.authorization.permitted(identity.account, names, request))
 
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the OpenAPI security schemes by which a client may authenticate."""
