@@ -52,7 +52,7 @@ def wait_for(url: str, process: subprocess.Popen[str]) -> str:
     raise AssertionError(f'{url} is not served: {process.communicate()[0]}')
 
 
-def test_the_demo_is_served_once_and_again(checkout: Path) -> None:
+def test_the_demo_is_served_once_and_again_and_its_tests_pass(checkout: Path) -> None:
     for _ in range(2):
         port = free_port()
         process = subprocess.Popen(
@@ -75,6 +75,7 @@ def test_the_demo_is_served_once_and_again(checkout: Path) -> None:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
+    assert ' passed' in run('sh', '-c', f'cd {checkout}/demo && ../.venv/demo/bin/python demo/manage.py test -q').stdout
 
 
 def test_the_checks_run_the_very_command_of_the_readme() -> None:

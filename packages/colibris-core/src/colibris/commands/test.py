@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tomllib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,22 +22,17 @@ def test(arguments: Sequence[str]) -> None:
     project = current_project()
     if find_spec('pytest') is None:
         raise CommandError("the tests need pytest, which is not installed: pip install 'colibris-core[test]'")
-    command = [sys.executable, '-m', 'pytest', *_where_to_look(project), *(_absolute(text) for text in arguments)]
+    command = [sys.executable, '-m', 'pytest', *_configuration(project), *(_absolute(text) for text in arguments)]
     os.chdir(project.root)
     sys.stdout.flush()
     os.execv(sys.executable, command)
 
 
-def _where_to_look(project: Project) -> Sequence[str]:
-    """Return the option that leads pytest to ``PACKAGE/tests``, unless the project configures pytest otherwise."""
+def _configuration(project: Project) -> Sequence[str]:
+    """Return the option that keeps pytest to the project's own configuration, not that of a folder above it."""
     if any((project.root / name).exists() for name in ('pytest.ini', 'pytest.toml', 'tox.ini', 'setup.cfg')):
         return ()
-    file = project.root / 'pyproject.toml'
-    tool = tomllib.loads(file.read_text(encoding='utf-8')).get('tool', {}) if file.is_file() else {}
-    options = tool.get('pytest', {})
-    if 'testpaths' in options or 'testpaths' in options.get('ini_options', {}):
-        return ()
-    return ('-o', f'testpaths={project.package.replace(".", "/")}/tests')
+    return ('-c', 'pyproject.toml') if (project.root / 'pyproject.toml').exists() else ()
 
 
 def _absolute(argument: str) -> str:
