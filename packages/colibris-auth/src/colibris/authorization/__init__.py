@@ -5,6 +5,6 @@ from colibris.authorization import require_permission
 
 from colibris.authorization.base import AuthorizationBackend
 from colibris.authorization.decorators import require_permission
-from colibris.authorization.permissions import All, Any_, Expression, Permission
+from colibris.authorization.permissions import AllOf, AnyOf, Expression, Permission
 
-__all__ = ['All', 'Any_', 'AuthorizationBackend', 'Expression', 'Permission', 'require_permission']
+__all__ = ['AllOf', 'AnyOf', 'AuthorizationBackend', 'Expression', 'Permission', 'require_permission']

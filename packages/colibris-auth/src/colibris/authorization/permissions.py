@@ -3,83 +3,99 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Set
 from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
 from typing import Any
-
-#: Tells whether the account of a request has the permission of a name.
-Permits = Callable[[str], Awaitable[bool]]
 
 
 class Expression(ABC):
-    """A condition on permissions; ``a & b`` and ``a | b`` put two together."""
+    """A condition on permissions; ``a & b`` and ``a | b`` put two together, names among them."""
+
+    #: The names of the permissions that it asks for.
+    names: frozenset[str]
 
     @abstractmethod
-    def names(self) -> Iterator[str]:
-        """Yield the names of the permissions that it asks for."""
-
-    @abstractmethod
-    async def holds(self, permits: Permits) -> bool:
-        """Tell whether it is met; no name is asked for that cannot change the answer."""
+    def holds(self, held: Set[str]) -> bool:
+        """Tell whether it is met by who has the permissions *held*."""
 
     def __and__(self, other: Any) -> Expression:
-        return All((self, compile_permissions(other)))
+        return AllOf((self, compile_permissions(other)))
 
     def __rand__(self, other: Any) -> Expression:
-        return All((compile_permissions(other), self))
+        return AllOf((compile_permissions(other), self))
 
     def __or__(self, other: Any) -> Expression:
-        return Any_((self, compile_permissions(other)))
+        return AnyOf((self, compile_permissions(other)))
 
     def __ror__(self, other: Any) -> Expression:
-        return Any_((compile_permissions(other), self))
+        return AnyOf((compile_permissions(other), self))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Permission(Expression):
-    """One permission."""
+    """One permission: ``Permission('users:read') & Permission('users:update')``."""
 
     name: str
 
-    def names(self) -> Iterator[str]:
-        yield self.name
+    def __post_init__(self) -> None:
+        name = name_of(self.name)
+        if name is None:
+            raise TypeError(f'the name of a permission must be a text that is not empty, not {self.name!r}')
+        object.__setattr__(self, 'name', name)
 
-    async def holds(self, permits: Permits) -> bool:
-        return await permits(self.name)
+    @cached_property
+    def names(self) -> frozenset[str]:  # type: ignore[override]
+        return frozenset((self.name,))
+
+    def holds(self, held: Set[str]) -> bool:
+        return self.name in held
+
+    def __str__(self) -> str:
+        return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class All(Expression):
+@dataclass(frozen=True)
+class _Several(Expression):
+    parts: tuple[Expression, ...]
+
+    @cached_property
+    def names(self) -> frozenset[str]:  # type: ignore[override]
+        return frozenset[str]().union(*(part.names for part in self.parts))
+
+    def _joined(self, word: str) -> str:
+        return word.join(f'({part})' if isinstance(part, _Several) else str(part) for part in self.parts)
+
+
+class AllOf(_Several):
     """All of several conditions."""
 
-    parts: tuple[Expression, ...]
+    def holds(self, held: Set[str]) -> bool:
+        return all(part.holds(held) for part in self.parts)
 
-    def names(self) -> Iterator[str]:
-        for part in self.parts:
-            yield from part.names()
-
-    async def holds(self, permits: Permits) -> bool:
-        for part in self.parts:
-            if not await part.holds(permits):
-                return False
-        return True
+    def __str__(self) -> str:
+        return self._joined(' and ')
 
 
-@dataclass(frozen=True, slots=True)
-class Any_(Expression):
+class AnyOf(_Several):
     """At least one of several conditions."""
 
-    parts: tuple[Expression, ...]
+    def holds(self, held: Set[str]) -> bool:
+        return any(part.holds(held) for part in self.parts)
 
-    def names(self) -> Iterator[str]:
-        for part in self.parts:
-            yield from part.names()
+    def __str__(self) -> str:
+        return self._joined(' or ')
 
-    async def holds(self, permits: Permits) -> bool:
-        for part in self.parts:
-            if await part.holds(permits):
-                return True
-        return False
+
+def name_of(value: object) -> str | None:
+    """Return the name that *value*, a text or a member of an enumeration, stands for; None if it stands for none.
+
+    A member whose value is no text stands for its own name.
+    """
+    if isinstance(value, Enum):
+        value = value.value if isinstance(value.value, str) else value.name
+    return value if isinstance(value, str) and value else None
 
 
 def compile_permissions(said: Any) -> Expression:
@@ -89,8 +105,12 @@ def compile_permissions(said: Any) -> Expression:
     """
     if isinstance(said, Expression):
         return said
-    if isinstance(said, str) and said:
-        return Permission(said)
+    if (name := name_of(said)) is not None:
+        return Permission(name)
     if isinstance(said, (tuple, list, set, frozenset)) and said:
-        return All(tuple(compile_permissions(part) for part in said))
-    raise TypeError(f'permissions must be a name, or several, or put together by & and |, not {said!r}')
+        parts = tuple(compile_permissions(part) for part in said)
+        return parts[0] if len(parts) == 1 else AllOf(parts)
+    raise TypeError(
+        f'permissions must be a name, several names (all of which are needed), or Permission objects put together by '
+        f'& and |, not {said!r}'
+    )

@@ -19,16 +19,19 @@ class AuthorizationSubsystem(Subsystem[AuthorizationBackend]):
     requires = ('persist', 'cache', 'authentication')
 
     def configure(self) -> AuthorizationBackend:
+        self.prepare()
+        backend = super().configure()
+        model = authentication.backend.account_model if authentication.is_open else None
+        backend.bind(account_model=model, debug=settings.DEBUG)
+        return backend
+
+    def prepare(self) -> None:
         if not settings.is_set(authentication.setting):
             raise ImproperlyConfigured(
                 'AUTHORIZATION is set, but AUTHENTICATION is not: nobody would have an account to permit anything to; '
                 'set AUTHENTICATION in settings.py',
                 setting=self.setting,
             )
-        return super().configure()
-
-    def prepare(self) -> None:
-        self.configure()
 
     async def open(self) -> None:
         await super().open()
