@@ -25,9 +25,11 @@ def _print(envelope: Envelope) -> None:
         if part.is_multipart():
             continue
         if part.get_content_maintype() == 'text' and not part.is_attachment():
-            lines += ['', f'--- {part.get_content_type()}', part.get_content().rstrip('\n')]
+            lines += ['', f'--- {part.get_content_type()}', part.get_content().rstrip('\r\n').replace('\r\n', '\n')]
         else:
             size = len(part.get_payload(decode=True) or b'')
             lines += ['', f'--- {part.get_content_type()}: {part.get_filename()} ({size} bytes)']
-    sys.stdout.write('\n'.join([*lines, '-' * 72, '']))
+    text = '\n'.join([*lines, '-' * 72, ''])
+    encoding = sys.stdout.encoding or 'utf-8'
+    sys.stdout.write(text.encode(encoding, 'backslashreplace').decode(encoding))  # a terminal may know ASCII only
     sys.stdout.flush()

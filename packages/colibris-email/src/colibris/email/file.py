@@ -22,6 +22,10 @@ class FileBackend(EmailBackend):
     async def open(self) -> None:
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
 
+    async def check_health(self) -> None:
+        if not await asyncio.to_thread(os.access, self._folder, os.W_OK | os.X_OK):
+            raise TemporaryFailure(f'{self._folder} is no folder that can be written to')
+
     async def deliver(self, envelope: Envelope) -> None:
         try:
             await asyncio.to_thread(self._write, envelope)
@@ -30,6 +34,9 @@ class FileBackend(EmailBackend):
 
     def _write(self, envelope: Envelope) -> None:
         name = f'{time.time_ns()}-{re.sub(r"[^A-Za-z0-9.@-]", "_", envelope.message_id.strip("<>"))}'
-        unfinished = self._folder / f'.{name}.part'
-        unfinished.write_bytes(envelope.data)
-        os.replace(unfinished, self._folder / f'{name}.eml')
+        unfinished = self._folder / f'.{name[:200]}.part'
+        try:
+            unfinished.write_bytes(envelope.data)
+            os.replace(unfinished, self._folder / f'{name[:200]}.eml')
+        finally:
+            unfinished.unlink(missing_ok=True)

@@ -7,31 +7,45 @@ import heapq
 import itertools
 import logging
 import random
+import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import make_msgid
 
+from colibris.email.addresses import parse_address
 from colibris.email.base import EmailBackend
 from colibris.email.errors import EmailError, RecipientsRefused, TemporaryFailure
-from colibris.email.message import EmailMessage, Envelope
+from colibris.email.message import EmailMessage, Envelope, Frozen
 
 logger = logging.getLogger(__name__)
 
 #: Above this size, in bytes, a message is made ready in a thread, so that the event loop goes on meanwhile.
-_LARGE = 100_000
+_LARGE = 50_000
 #: How long the backend keeps its connection while there is nothing to send, in seconds.
 _IDLE = 10.0
+
+Packed = tuple[Frozen, str, int, tuple[str, ...] | None, int]
 
 
 @dataclass(slots=True)
 class Queued:
     """A message that waits, the recipients that are left, and how often it was tried."""
 
-    message: EmailMessage
+    frozen: Frozen
     message_id: str
     size: int
     recipients: tuple[str, ...] | None = None
     tries: int = 0
+
+    @property
+    def message(self) -> EmailMessage:
+        """A copy of the message."""
+        return EmailMessage.thaw(self.frozen)
+
+    def packed(self) -> Packed:
+        """Return all as a tuple, which the garbage collector need not look through: many thousands may wait."""
+        return self.frozen, self.message_id, self.size, self.recipients, self.tries
 
 
 class Mailer:
@@ -47,28 +61,30 @@ class Mailer:
         *,
         default_from: str | None = None,
         max_queue_bytes: int = 64 * 1024 * 1024,
-        retry_delays: tuple[float, ...] = (1, 5, 30, 120, 600),
+        retry_delays: Sequence[float] = (1, 5, 30, 120, 600),
         shutdown_timeout: float = 10.0,
     ) -> None:
         self._backend = backend
         self.default_from = default_from
         self._max_bytes = max_queue_bytes
-        self._retry_delays = retry_delays
+        self._retry_delays = tuple(retry_delays)
         self._shutdown_timeout = shutdown_timeout
         self._bytes = 0
-        self._waiting: deque[Queued] = deque()
-        self._later: list[tuple[float, int, Queued]] = []
+        self._accounts = threading.Lock()
+        self._waiting: deque[Packed] = deque()
+        self._later: list[tuple[float, int, Packed]] = []
         self._numbers = itertools.count()
         self._wake = asyncio.Event()
         self._using = asyncio.Lock()
         self._current: Queued | None = None
         self._closing = False
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._worker = asyncio.create_task(self._work(), name='colibris.email')
 
     @property
     def queued_bytes(self) -> int:
-        """What the messages that wait take, in bytes, roughly."""
+        """What the messages that wait take, in bytes."""
         return self._bytes
 
     def __len__(self) -> int:
@@ -77,32 +93,38 @@ class Mailer:
     def prepare(self, message: EmailMessage) -> Queued:
         """Check *message* and take a copy of it. Raises ValueError for what can never be sent."""
         message.check()
-        if message.from_ is None and self.default_from is None:
+        sender = message.from_ or self.default_from
+        if sender is None:
             raise ValueError("the message has no sender: give from_, or set 'default_from' in EMAIL")
         if not (message.to or message.cc or message.bcc):
             raise ValueError('the message has no recipients: give to, cc or bcc')
-        domain = (message.from_ or self.default_from or '').rpartition('@')[2].strip('> ')
-        message_id = make_msgid(domain=domain if domain.isascii() else domain.encode('idna').decode())
-        return Queued(message.snapshot(), message_id, message.size)
+        message_id = make_msgid(domain=parse_address('from_', sender).domain)
+        return Queued(message.freeze(), message_id, message.size)
 
     def put(self, queued: Queued) -> None:
         """Take a prepared message; one that does not fit is logged and dropped. May be called from any thread."""
-        if self._closing:
+        with self._accounts:
+            closing, fits = self._closing, self._bytes + queued.size <= self._max_bytes
+            if fits and not closing:
+                self._bytes += queued.size
+        if closing:
             logger.error('email %s is dropped: the service is shutting down', queued.message_id)
-        elif self._bytes + queued.size > self._max_bytes:
+        elif not fits:
             logger.error(
-                'email %s is dropped: the queue holds %d messages and %d bytes, and no more fit into max_queue_bytes',
-                queued.message_id,
-                len(self),
-                self._bytes,
+                'email %s is dropped: its %d bytes do not fit into the queue, which holds %d messages of %d bytes; '
+                'max_queue_bytes is %d',
+                *(queued.message_id, queued.size, len(self), self._bytes, self._max_bytes),
             )
         else:
-            self._bytes += queued.size
-            self._loop.call_soon_threadsafe(self._enqueue, queued)
+            self._waiting.append(queued.packed())
+            if threading.get_ident() == self._thread:
+                self._wake.set()
+            else:
+                self._loop.call_soon_threadsafe(self._wake.set)
 
-    def _enqueue(self, queued: Queued) -> None:
-        self._waiting.append(queued)
-        self._wake.set()
+    def _finished(self, queued: Queued) -> None:
+        with self._accounts:
+            self._bytes -= queued.size
 
     async def deliver(self, queued: Queued) -> None:
         """Deliver a prepared message now. Raises EmailError."""
@@ -129,7 +151,7 @@ class Mailer:
         while True:
             self._take_due()
             if self._waiting:
-                self._current = self._waiting.popleft()
+                self._current = Queued(*self._waiting.popleft())
                 await self._try(self._current)
                 self._current = None
             elif self._closing and not self._later:
@@ -156,10 +178,16 @@ class Mailer:
         except TimeoutError:
             if pause < _IDLE:
                 return
-        async with self._using:
-            await self._backend.rest()
+        await self._release()
         if due is None:
             await self._wake.wait()
+
+    async def _release(self) -> None:
+        async with self._using:
+            try:
+                await self._backend.rest()
+            except Exception:
+                logger.exception('%s could not rest', type(self._backend).__name__)
 
     async def _try(self, queued: Queued) -> None:
         queued.tries += 1
@@ -180,21 +208,21 @@ class Mailer:
             logger.error('email %s was not sent: %s', queued.message_id, exc)
         except Exception:
             logger.exception('email %s was not sent', queued.message_id)
-        self._bytes -= queued.size
+        self._finished(queued)
 
     def _try_later(self, queued: Queued, exc: EmailError) -> None:
         if self._closing or queued.tries > len(self._retry_delays):
             logger.error('email %s is given up after %d tries: %s', queued.message_id, queued.tries, exc)
-            self._bytes -= queued.size
+            self._finished(queued)
             return
         pause = self._retry_delays[queued.tries - 1] * random.uniform(0.8, 1.2)
         logger.warning('email %s is tried again in %.1f s: %s', queued.message_id, pause, exc)
-        heapq.heappush(self._later, (self._loop.time() + pause, next(self._numbers), queued))
+        heapq.heappush(self._later, (self._loop.time() + pause, next(self._numbers), queued.packed()))
 
     async def close(self) -> None:
         """Deliver what waits within the time limit; log what is left, message by message."""
-        await asyncio.sleep(0)  # what `put` has handed over reaches the queue
-        self._closing = True
+        with self._accounts:
+            self._closing = True
         self._wake.set()
         try:
             async with asyncio.timeout(self._shutdown_timeout):
@@ -202,6 +230,10 @@ class Mailer:
         except TimeoutError:
             self._worker.cancel()
             await asyncio.wait([self._worker])
-        left = [self._current] if self._current is not None else []
-        for queued in (*left, *self._waiting, *(entry[2] for entry in self._later)):
-            logger.error('email %s was not sent before the service shut down', queued.message_id)
+        if self._current is not None:
+            logger.error(
+                'email %s was not sent before the service shut down, or the server did not say that it has it',
+                self._current.message_id,
+            )
+        for _, message_id, *_ in (*self._waiting, *(packed for _, _, packed in self._later)):
+            logger.error('email %s was not sent before the service shut down', message_id)

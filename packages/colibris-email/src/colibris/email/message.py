@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import mimetypes
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from email import message, policy
 from email.utils import format_datetime, localtime, make_msgid
 from typing import Any, Self
 
-from colibris.email.addresses import check_line, parse_address, parse_addresses, spec_of
+from colibris.email import mime
+from colibris.email.addresses import check_line, check_text, listed, parse_address, parse_addresses, spec_of
+from colibris.email.mime import Attachment
+
+#: What `EmailMessage.freeze` gives.
+Frozen = tuple[Any, ...]
 
 #: Headers that are made from the other arguments, or by sending.
 _MADE = frozenset(
     {'subject', 'from', 'to', 'cc', 'bcc', 'reply-to', 'message-id', 'date', 'mime-version', 'content-type'}
     | {'content-transfer-encoding', 'content-disposition', 'content-id'}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A part of a message: a file, or an image within the HTML if it has a *cid*."""
-
-    filename: str
-    content: bytes
-    mimetype: str
-    cid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +64,10 @@ class EmailMessage:
         self.body = body
         self.html = html
         self.from_ = from_
-        self.to = _listed('to', to)
-        self.cc = _listed('cc', cc)
-        self.bcc = _listed('bcc', bcc)
-        self.reply_to = _listed('reply_to', reply_to)
+        self.to = listed('to', to)
+        self.cc = listed('cc', cc)
+        self.bcc = listed('bcc', bcc)
+        self.reply_to = listed('reply_to', reply_to)
         self.headers = dict(headers or {})
         self.attachments: list[Attachment] = []
         self.check()
@@ -83,14 +78,19 @@ class EmailMessage:
 
         *subject* is a template of its own, in which nothing is escaped. The other arguments are those of the class.
         """
-        from colibris import template  # another distribution: only whoever calls this needs it
-
+        try:  # another distribution: only whoever calls this needs it
+            from colibris import template
+            from colibris.template.subsystem import subsystem as templates
+        except ImportError as exc:
+            raise ImportError('from_template needs another package: pip install colibris-templates') from exc
         variables = dict(context or {})
+        html = None
         try:
             html = template.render(f'{name}.html', **variables)
-        except template.TemplateNotFound:
-            html = None
-        title = template.render_string(f'{{% autoescape false %}}{subject}{{% endautoescape %}}', **variables)
+        except template.TemplateNotFound as exc:
+            if exc.name != f'{name}.html':  # it is there, and includes what is not
+                raise
+        title = templates.backend.render_string(subject, variables, escape=False)
         return cls(title, template.render(f'{name}.txt', **variables), html=html, **kwargs)
 
     def attach(self, filename: str, content: bytes | str, mimetype: str | None = None) -> None:
@@ -118,27 +118,37 @@ class EmailMessage:
             if name.lower() in _MADE:
                 raise ValueError(f'headers: {name} is made from the other arguments; do not give it')
             check_line(f'headers: {name}', value)
-        for what in ('body', 'html'):
-            text = getattr(self, what)
-            if not isinstance(text, str) and (what, text) != ('html', None):
-                raise TypeError(f'{what} must be a string, not {type(text).__name__}')
+        check_text('body', self.body)
+        if self.html is not None:
+            check_text('html', self.html)
         if self.html is None and any(part.cid is not None for part in self.attachments):
             raise ValueError('attach_inline: the message has no html to show the image in')
 
     @property
     def size(self) -> int:
-        """What the message takes in memory, in bytes, roughly."""
-        text = len(self.subject) + len(self.body) + len(self.html or '')
-        return 1000 + 4 * text + 2 * sum(len(part.content) for part in self.attachments)
+        """What the message takes in memory, in bytes."""
+        people = (*self.to, *self.cc, *self.bcc, *self.reply_to)
+        texts = (self.subject, self.body, self.html, self.from_, *people, *self.headers.values())
+        return 1000 + sum(map(sys.getsizeof, texts)) + sum(1000 + len(part.content) for part in self.attachments)
 
-    def snapshot(self) -> EmailMessage:
-        """Return a copy that later changes to this message do not reach."""
-        copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__)
-        for name in ('to', 'cc', 'bcc', 'reply_to', 'attachments'):
-            setattr(copy, name, list(getattr(self, name)))
-        copy.headers = dict(self.headers)
-        return copy
+    def freeze(self) -> Frozen:
+        """Return the message as a tuple that later changes do not reach.
+
+        It holds nothing but tuples, strings and bytes, which the garbage collector need not look through.
+        """
+        people = (tuple(self.to), tuple(self.cc), tuple(self.bcc), tuple(self.reply_to))
+        parts = tuple((part.filename, part.content, part.mimetype, part.cid) for part in self.attachments)
+        return (self.subject, self.body, self.from_, *people, self.html, tuple(self.headers.items()), parts)
+
+    @staticmethod
+    def thaw(frozen: Frozen) -> EmailMessage:
+        """Return the message that `freeze` made *frozen* of."""
+        thawed = object.__new__(EmailMessage)
+        thawed.subject, thawed.body, thawed.from_, *people, thawed.html, headers, parts = frozen
+        thawed.to, thawed.cc, thawed.bcc, thawed.reply_to = map(list, people)
+        thawed.headers = dict(headers)
+        thawed.attachments = [Attachment(*part) for part in parts]
+        return thawed
 
     def seal(self, default_from: str | None, message_id: str | None = None) -> Envelope:
         """Return the message ready for delivery. Raises ValueError if it has no sender or no recipient."""
@@ -152,74 +162,36 @@ class EmailMessage:
         if not recipients:
             raise ValueError('the message has no recipients: give to, cc or bcc')
         made = message_id or make_msgid(domain=sender.domain)
-        mime = self._mime()
-        mime['Subject'] = self.subject
-        mime['From'] = sender
-        for what, header in (('to', 'To'), ('cc', 'Cc')):
-            if people[what]:
-                mime[header] = people[what]
-        if self.reply_to:
-            mime['Reply-To'] = parse_addresses('reply_to', self.reply_to)
-        mime['Date'] = format_datetime(localtime())
-        mime['Message-ID'] = made
-        for name, value in self.headers.items():
-            mime[name] = value
-        smtputf8 = not all(address.isascii() for address in (spec_of(sender), *recipients))
-        rules = policy.SMTPUTF8 if smtputf8 else policy.SMTP
-        return Envelope(made, spec_of(sender), recipients, mime.as_bytes(policy=rules), smtputf8, self)
-
-    def _mime(self) -> message.EmailMessage:
-        """Build ``mixed(alternative(text, related(html, inline…)), attachments…)``, without what is not needed."""
-        mime = message.EmailMessage(policy=policy.SMTP)
-        mime.set_content(self.body, cte=_transfer_encoding(self.body))
-        if self.html is not None:
-            mime.add_alternative(self.html, subtype='html', cte=_transfer_encoding(self.html))
-            html = mime.get_payload()[1]  # type: ignore[index]
-            for part in self.attachments:
-                if part.cid is not None:
-                    maintype, _, subtype = part.mimetype.partition('/')
-                    html.add_related(  # type: ignore[union-attr]
-                        part.content,
-                        maintype,
-                        subtype,
-                        cid=f'<{part.cid}>',
-                        filename=part.filename,
-                        disposition='inline',
-                    )
-        for part in self.attachments:
-            if part.cid is None:
-                maintype, _, subtype = part.mimetype.partition('/')
-                mime.add_attachment(part.content, maintype, subtype, filename=part.filename)
-        return mime
+        replies = parse_addresses('reply_to', self.reply_to)
+        spoken = (spec_of(sender), *recipients, *map(spec_of, replies))
+        utf8 = not all(address.isascii() for address in spoken)
+        headers = {
+            'Subject': self.subject,
+            'From': sender,
+            **{header: people[header.lower()] for header in ('To', 'Cc') if people[header.lower()]},
+            **({'Reply-To': replies} if replies else {}),
+            'Date': format_datetime(localtime()),
+            'Message-ID': made,
+            **self.headers,
+        }
+        data = mime.build(self.body, self.html, self.attachments, headers, utf8=utf8)
+        return Envelope(made, spec_of(sender), recipients, data, utf8, self)
 
     def __repr__(self) -> str:
         return f'<EmailMessage {self.subject!r} to {len(self.to) + len(self.cc) + len(self.bcc)} recipients>'
 
 
-def _listed(what: str, addresses: Iterable[str]) -> list[str]:
-    if isinstance(addresses, (str, bytes)):
-        raise TypeError(f'{what} must be a list of addresses, not a string: {what}=[{addresses!r}]')
-    return list(addresses)
-
-
 def _attachment(filename: str, content: bytes | str, mimetype: str | None, cid: str | None = None) -> Attachment:
     check_line('filename', filename)
+    is_text = isinstance(content, str)
     if isinstance(content, str):
-        content = content.encode()
+        content = check_text('content', content).encode()
     elif not isinstance(content, (bytes, bytearray, memoryview)):
         raise TypeError(f'content must be bytes or text, not {type(content).__name__}')
-    kind = mimetype or mimetypes.guess_type(filename)[0] or 'application/octet-stream'
-    maintype, slash, subtype = check_line('mimetype', kind).partition('/')
-    if not slash or not maintype or not subtype or ' ' in kind:
-        raise ValueError(f'mimetype: {kind!r} is not a media type such as application/pdf')
+    kind = check_line('mimetype', mimetype or mimetypes.guess_type(filename)[0] or 'application/octet-stream')
+    maintype, _, params = mime.media_type(kind)
     if maintype in ('multipart', 'message'):
         kind = 'application/octet-stream'  # parts of parts are for mail readers to make, not for us
+    elif maintype == 'text' and is_text and 'charset' not in params:
+        kind += '; charset=utf-8'
     return Attachment(filename, bytes(content), kind, cid)
-
-
-def _transfer_encoding(text: str) -> str:
-    """Choose what carries *text* as it is where it can, and reads well where it cannot (RFC 2045)."""
-    if text.isascii() and all(len(line) <= 998 for line in text.splitlines()):
-        return '7bit'
-    plain = sum(character.isascii() for character in text)
-    return 'quoted-printable' if plain >= len(text) * 0.7 else 'base64'

@@ -12,4 +12,8 @@ class TemplateError(Exception):
 
 
 class TemplateNotFound(TemplateError, LookupError):
-    """Raised when there is no template of a name in any of the places that are searched."""
+    """Raised when there is no template of a *name* in any of the places that are searched."""
+
+    def __init__(self, message: str, *, name: str = '', file: str | None = None, line: int | None = None) -> None:
+        self.name = name
+        super().__init__(message, file=file, line=line)

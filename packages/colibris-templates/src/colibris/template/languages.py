@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -37,34 +37,40 @@ def negotiate(header: str, languages: Sequence[str]) -> str:
     """Return the one of *languages* that the ``Accept-Language`` *header* (RFC 9110, 12.5.4) likes best.
 
     ``de-CH`` finds ``de`` if there is no ``de-CH``, and ``de`` finds ``de-CH``; what finds nothing gets the first one.
+    A language that is refused (``q=0``) is only given if nothing else is left.
     """
-    for wanted in _by_preference(header):
-        if wanted == '*':
-            return languages[0]
-        found = _match(wanted, languages)
-        if found is not None:
+    known = {language.lower().replace('_', '-'): language for language in languages}
+    ranked = _ranked(header)
+    refused = {known[name] for name, quality in ranked if quality == 0 and name in known}
+    allowed = {name: language for name, language in known.items() if language not in refused} or known
+    first = next(iter(allowed.values()))
+    for wanted, quality in ranked:
+        found = first if wanted == '*' else _match(wanted, allowed)
+        if quality > 0 and found is not None:
             return found
-    return languages[0]
+    return first
 
 
-def _by_preference(header: str) -> list[str]:
-    ranked: list[tuple[float, str]] = []
+def _ranked(header: str) -> list[tuple[str, float]]:
+    """Return the languages of *header* with their qualities, the best first."""
+    ranked: list[tuple[str, float]] = []
     for item in header.split(',')[:50]:
-        name, _, parameter = item.partition(';')
+        name, *parameters = (part.strip().lower() for part in item.split(';'))
         try:
-            quality = float(parameter.partition('=')[2]) if parameter.strip() else 1.0
+            quality = next((float(part[2:]) for part in parameters if part.startswith('q=')), 1.0)
         except ValueError:
             continue
-        if name.strip() and 0 < quality <= 1:
-            ranked.append((quality, name.strip().lower().replace('_', '-')))
-    return [name for _, name in sorted(ranked, key=lambda pair: -pair[0])]
+        if name and 0 <= quality <= 1:
+            ranked.append((name.replace('_', '-'), quality))
+    return sorted(ranked, key=lambda pair: -pair[1])
 
 
-def _match(wanted: str, languages: Sequence[str]) -> str | None:
-    known = {language.lower().replace('_', '-'): language for language in languages}
-    if wanted in known:
-        return known[wanted]
+def _match(wanted: str, known: Mapping[str, str]) -> str | None:
+    """Return the language that *wanted* stands for, shortened from its end until one fits (RFC 4647, 3.4)."""
+    shortened = wanted
+    while shortened:
+        if shortened in known:
+            return known[shortened]
+        shortened = shortened.rpartition('-')[0]
     base = wanted.partition('-')[0]
-    if base in known:
-        return known[base]
     return next((language for name, language in known.items() if name.partition('-')[0] == base), None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from colibris.conf import settings
 from colibris.subsystems import Subsystem
 from colibris.template.base import TemplateBackend
+
+logger = logging.getLogger(__name__)
 
 
 class TemplateSubsystem(Subsystem[TemplateBackend]):
@@ -26,7 +29,11 @@ class TemplateSubsystem(Subsystem[TemplateBackend]):
             root = Path(package).parent
             own, given = Path(package, 'templates'), options.get('paths', ())
             if isinstance(given, (list, tuple)):
-                options['paths'] = [own, *(root / path for path in given)]
+                paths = [root / path for path in given]
+                for path in paths:
+                    if not path.is_dir():
+                        logger.warning('TEMPLATE: paths: there is no folder %s', path)
+                options['paths'] = [own, *paths]
             if 'translations' in options and 'locale_dir' not in options:
                 options['locale_dir'] = Path(package, 'locale')
         options.setdefault('debug', settings.DEBUG)
