@@ -105,7 +105,7 @@ class Guard:
         names = expression.names if identity.scopes is None else expression.names & identity.scopes
         if self.authorization is None or not names:
             return False
-        return expression.holds(await self.authorization.permitted(identity.account, names, request))
+        return expression.holds(names & await self.authorization.permitted(identity.account, names, request))
 
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the OpenAPI security schemes by which a client may authenticate."""

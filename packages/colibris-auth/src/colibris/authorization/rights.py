@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from colibris import plugins
+from colibris.authentication.accounts import is_storable
 from colibris.authorization.base import AuthorizationBackend
 from colibris.authorization.errors import misconfigured
 from colibris.authorization.permissions import name_of
@@ -41,10 +42,14 @@ class RightsBackend(AuthorizationBackend):
     def bind(self, *, account_model: type | None, debug: bool) -> None:
         self._account_model = account_model
 
-    async def open(self) -> None:
-        self._resolve()
+    @property
+    def model(self) -> type[Model]:
+        """The model of the rights; known once the backend is open."""
+        if self._resolved is None:
+            raise RuntimeError('rights are asked for before the authorization is open')
+        return self._resolved
 
-    def _resolve(self) -> None:
+    async def open(self) -> None:
         model = _find_model(self._spec)
         meta = model._meta
         for option, name in self._fields.items():
@@ -75,23 +80,29 @@ class RightsBackend(AuthorizationBackend):
         return permission in await self.permitted(account, {permission}, request)
 
     async def permitted(self, account: Any, permissions: Set[str], request: web.Request) -> Set[str]:
-        if self._resolved is None:
-            raise RuntimeError('rights are asked for before the authorization is open')
-        wanted = [split for permission in permissions if (split := _split(permission)) is not None]
+        wanted = [split for permission in permissions if (split := _split(permission)) and not self._problem(*split)]
         value = self._value(account)
         if not wanted or value is None:
             return frozenset()
-        resources, operations = zip(*wanted, strict=True)
-        rows = await self._resolved.filter(
-            **{
-                self._account_column: value,
-                f'{self._resource}__in': sorted(set(resources)),
-                f'{self._operation}__in': sorted(set(operations)),
-            }
-        ).values_list(self._resource, self._operation)
-        # Compared once more here: what a database takes for equal, such as letters of another case, is another name.
-        held = {f'{name_of(resource)}:{name_of(operation)}' for resource, operation in rows}
+        resources, operations = (sorted(set(names)) for names in zip(*wanted, strict=True))
+        columns = (self._account_column, self._resource, self._operation)
+        rows = await self.model.filter(
+            **{columns[0]: value, f'{columns[1]}__in': resources, f'{columns[2]}__in': operations}
+        ).values_list(*columns)
+        # Compared once more here: what a database takes for equal, such as letters of another case, is another one.
+        held = {f'{name_of(resource)}:{name_of(operation)}' for owner, resource, operation in rows if owner == value}
         return held & permissions
+
+    def _problem(self, resource: str, operation: str) -> str | None:
+        """Return why no row can be a right of these names; None if one can."""
+        for column, name in ((self._resource, resource), (self._operation, operation)):
+            field: Any = self.model._meta.fields_map[column]
+            there = [str(name_of(member)) for member in getattr(field, 'enum_type', ())]
+            if there and name not in there:
+                return f'{name!r} is no {column} (there are: {", ".join(there)})'
+            if len(name) > getattr(field, 'max_length', len(name)):
+                return f'{name!r} is longer than the column {column}'
+        return None
 
     def _value(self, account: Any) -> Any:
         """Return what the rights of *account* bear; None if it can have none."""
@@ -99,7 +110,7 @@ class RightsBackend(AuthorizationBackend):
             value = account.get('sub')
         else:
             value = getattr(account, self._account_key or 'pk', None)
-        column: Any = self._resolved._meta.fields_map[self._account_column]  # type: ignore[union-attr]
+        column: Any = self.model._meta.fields_map[self._account_column]
         return str(value) if column.field_type is str and value is not None else value
 
     def check_permission(self, permission: str) -> None:
@@ -109,21 +120,14 @@ class RightsBackend(AuthorizationBackend):
                 f'with rights a permission is called after a resource and an operation, like "users:update", not '
                 f'{permission!r}'
             )
-        if self._resolved is None:
-            return
-        for field, name in zip((self._resource, self._operation), split, strict=True):
-            members = getattr(self._resolved._meta.fields_map[field], 'enum_type', ())
-            there = [str(name_of(member)) for member in members]
-            if there and name not in there:
-                raise ValueError(
-                    f'nobody could have the permission {permission!r}: {name!r} is no {field} (there are: '
-                    f'{", ".join(there)})'
-                )
+        problem = None if self._resolved is None else self._problem(*split)
+        if problem is not None:
+            raise ValueError(f'nobody could have the permission {permission!r}: {problem}')
 
 
 def _split(permission: str) -> tuple[str, str] | None:
     resource, _, operation = permission.partition(':')
-    return (resource, operation) if resource and operation else None
+    return (resource, operation) if is_storable(resource) and is_storable(operation) else None
 
 
 def _find_model(spec: str | type) -> type[Model]:
