@@ -175,7 +175,8 @@ def test_a_body_that_ends_early_is_no_fault_of_the_server(service: str, chunked:
         connection.sendall(head + chunked)
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(65536)
-    assert not answer or answer.startswith(b'HTTP/1.1 400 ')
+    # Found in the head or in the body: what is read in one piece is refused by the parser, in the older version.
+    assert not answer or answer.startswith((b'HTTP/1.0 400 ', b'HTTP/1.1 400 '))
 
 
 @pytest.mark.parametrize(
