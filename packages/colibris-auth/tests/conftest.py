@@ -205,13 +205,13 @@ async def serve(project, aiohttp_client):
     overrides = []
     opened = []
 
-    async def make(database=None, *, models=MODELS, views=VIEWS, routes=ROUTES, **values):
+    async def make(database=None, *, models=MODELS, views=VIEWS, routes=ROUTES, app='', **values):
         values.setdefault('SECRET_KEY', SECRET_KEY)
         if database is None:
             models = ''
         elif views is VIEWS:
             views += MODEL_VIEWS
-        project(models=models, views=views, routes=routes)
+        project(models=models, views=views, routes=routes, app=app)
         overrides.append(settings.override(DATABASE=database, **values))
         overrides[-1].__enter__()
         if database is not None:

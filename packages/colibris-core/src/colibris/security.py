@@ -33,7 +33,10 @@ RESPONSE_HOOKS = web.RequestKey('response_hooks', list[Callable[[web.StreamRespo
 
 
 def on_response(request: web.Request, hook: Callable[[web.StreamResponse], None]) -> None:
-    """Call *hook* with the response of *request*, whichever it will be, before its headers are sent."""
+    """Call *hook* with the response of *request*, whichever it will be, before its headers are sent.
+
+    It may change the headers; the response's cookies are among them by then.
+    """
     request.setdefault(RESPONSE_HOOKS, []).append(hook)
 
 

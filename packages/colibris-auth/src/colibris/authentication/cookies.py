@@ -66,24 +66,32 @@ class Cookies:
 
     def set(self, request: web.Request, response: web.StreamResponse, token: str, csrf: str, age: int | None) -> None:
         """Set both cookies; they last *age* seconds, or as long as the browser is open if that is None."""
+        self._write(request, response, token, csrf, age)
+
+    def delete(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Have the browser forget both cookies."""
+        self._write(request, response, '', '', 0)
+
+    def _write(
+        self, request: web.Request, response: web.StreamResponse, token: str, csrf: str, age: int | None
+    ) -> None:
+        """Write the headers; when hooks run, aiohttp has written those of the response's own cookies already."""
         names, secure = self.names(request), self.is_secure(request)
+        scratch = web.StreamResponse()
         for name, value, hidden in ((names.token, token, True), (names.csrf, csrf, False)):
-            response.set_cookie(
+            scratch.set_cookie(
                 name,
                 value,
                 max_age=age,
+                expires='Thu, 01 Jan 1970 00:00:00 GMT' if age == 0 else None,
                 domain=self.domain,
                 path='/',
                 secure=secure,
                 httponly=hidden,
                 samesite='Lax',
             )
-
-    def delete(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Have the browser forget both cookies."""
-        names, secure = self.names(request), self.is_secure(request)
-        for name, hidden in ((names.token, True), (names.csrf, False)):
-            response.del_cookie(name, domain=self.domain, path='/', secure=secure, httponly=hidden, samesite='Lax')
+        for morsel in scratch.cookies.values():
+            response.headers.add('Set-Cookie', morsel.OutputString())
 
 
 def _host(request: web.Request) -> str:

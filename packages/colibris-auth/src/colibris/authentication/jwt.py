@@ -330,7 +330,8 @@ class JWTBackend(AuthenticationBackend):
         age = self.validity_seconds if persistent else None
 
         def set_cookies(response: web.StreamResponse) -> None:
-            self.cookies.set(request, response, token, csrf_token, age)
+            if response.status < 400:  # what went wrong after all is no login
+                self.cookies.set(request, response, token, csrf_token, age)
 
         security.on_response(request, set_cookies)
         request[security.ACCOUNT] = account
