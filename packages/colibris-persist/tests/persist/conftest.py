@@ -22,7 +22,7 @@ SERVERS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def server() -> Callable[[str, str], dict[str, Any]]:
     """Return the options of a database on a server; skip where none listens, but never in CI."""
 

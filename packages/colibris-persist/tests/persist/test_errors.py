@@ -42,8 +42,8 @@ def answer(error: Exception, model: Any = None) -> tuple[int, str, object] | Non
                 409,
                 'duplicate',
                 {
-                    'title': ['title, shelf_id: this combination is taken'],
-                    'shelf_id': ['title, shelf_id: this combination is taken'],
+                    'title': ['this combination is taken'],
+                    'shelf_id': ['this combination is taken'],
                 },
             ),
         ),

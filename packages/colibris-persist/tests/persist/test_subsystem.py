@@ -3,6 +3,7 @@
 # a block is rolled back by what is raised in it
 
 import asyncio
+import shlex
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -174,8 +175,11 @@ async def test_missing_database_is_named(
     shop(settings=f'DATABASE = {options!r}')
     with pytest.raises(
         ImproperlyConfigured, match=r'col_persist_nowhere.*no such database.*(createdb|CREATE DATABASE)'
-    ):
+    ) as caught:
         await subsystem.open()
+    *_, last = shlex.split(str(caught.value).partition('create it: ')[2])
+    assert last.startswith(('col_persist_nowhere', 'CREATE DATABASE `col_persist_nowhere'))
+    assert '"CREATE' not in str(caught.value)  # a shell would run what is in backquotes
 
 
 async def test_wrong_password(shop: Callable[..., None], server: Callable[[str, str], dict[str, Any]]) -> None:

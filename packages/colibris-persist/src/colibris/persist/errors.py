@@ -165,15 +165,23 @@ def unique_fields(error: BaseException, model: type[Model]) -> tuple[str, ...]:
 
 
 def fields_of(error: BaseException, model: type[Model]) -> tuple[str, ...]:
-    """Return the attributes of *model* that *error* is about, as far as the database says."""
+    """Return the attributes of *model* that *error* is about, as far as the database says.
+
+    What is wrong in the table of a relation to many is a matter of that relation.
+    """
     if not isinstance(error, Refusal):
         return ()
     meta = model._meta
     if error.table is not None and error.table != meta.db_table:
-        return ()
+        return tuple(name for name in meta.m2m_fields if _through(model, name) == error.table)
     columns = error.columns or _columns_of_constraint(error.constraint, model)
     attributes = meta.fields_db_projection_reverse
     return tuple(attributes[column] for column in columns if column in attributes)
+
+
+def _through(model: type[Model], name: str) -> str:
+    through: str = model._meta.fields_map[name].through  # type: ignore[attr-defined]
+    return through
 
 
 def _columns_of_constraint(constraint: str | None, model: type[Model]) -> tuple[str, ...]:
@@ -252,7 +260,7 @@ def _details(fields: Iterable[str], message: str) -> dict[str, list[str]] | None
 
 def _duplicate(fields: tuple[str, ...]) -> APIException:
     if len(fields) > 1:
-        return Duplicate(details=_details(fields, f'{", ".join(fields)}: this combination is taken'))
+        return Duplicate(details=_details(fields, 'this combination is taken'))
     return Duplicate(details=_details(fields, 'this value is taken'))
 
 

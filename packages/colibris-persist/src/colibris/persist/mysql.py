@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
@@ -227,10 +228,8 @@ class MySQLBackend(ServerBackend):
         }
 
     def create_command(self) -> str:
-        return (
-            f'mysql -h {self.host} -P {self.port} -u {self.username} -p '
-            f'-e "CREATE DATABASE {_quoted(self.name)} CHARACTER SET utf8mb4"'
-        )
+        statement = f'CREATE DATABASE {_quoted(self.name)} CHARACTER SET utf8mb4'
+        return f'mysql -h {self.host} -P {self.port} -u {self.username} -p -e {shlex.quote(statement)}'
 
     async def exists(self) -> bool:
         async with self._connection(database=None) as connection:

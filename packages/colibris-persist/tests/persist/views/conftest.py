@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import socket
 import sys
 from pathlib import Path
 
@@ -16,28 +14,6 @@ from colibris.persist.base import DatabaseBackend
 from colibris.persist.connections import Block
 
 HERE = Path(__file__).parent
-POSTGRESQL = os.environ.get('COLIBRIS_POSTGRESQL', '127.0.0.1:5432')
-MYSQL = os.environ.get('COLIBRIS_MYSQL', '127.0.0.1:3306')
-
-
-def _listens(address):
-    host, port = address.rsplit(':', 1)
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _server(backend, address, username):
-    if not _listens(address):
-        if os.environ.get('CI'):
-            pytest.fail(f'no {backend} server listens on {address}, and in CI there has to be one')
-        pytest.skip(f'no {backend} server listens on {address}')
-    host, port = address.rsplit(':', 1)
-    worker = os.environ.get('PYTEST_XDIST_WORKER', 'main')
-    name = f'col_views_{backend}_{worker}'
-    return {'backend': backend, 'name': name, 'host': host, 'port': int(port), 'username': username}
 
 
 @pytest.fixture(scope='session')
@@ -47,13 +23,12 @@ def made():
 
 
 @pytest.fixture(scope='session', params=['sqlite', 'postgresql', 'mysql'])
-def database(request, tmp_path_factory, made):
+def database(request, server, tmp_path_factory, made):
     """The setting DATABASE, for each database in turn."""
     if request.param == 'sqlite':
         yield {'backend': 'sqlite', 'name': str(tmp_path_factory.mktemp('bookshop') / 'books.db')}
         return
-    address, username = (POSTGRESQL, 'postgres') if request.param == 'postgresql' else (MYSQL, 'root')
-    options = _server(request.param, address, username)
+    options = {'backend': request.param, **server(request.param, f'views_{request.param}')}
     yield options
     asyncio.run(plugins.build('DATABASE', options, 'colibris.persist', DatabaseBackend).drop())
     made.discard(options['name'])
