@@ -247,12 +247,22 @@ async def _replace(relation: Any, objects: list[Any]) -> None:
         await relation.add(*new)
 
 
-async def missing_references(model: type[Model], data: Mapping[str, Any], related_query: RelatedQuery) -> list[str]:
-    """Return the columns of *data* that refer to rows that do not exist, for databases that do not say which."""
+async def missing_references(
+    model: type[Model],
+    data: Mapping[str, Any],
+    related_query: RelatedQuery,
+    chosen: Callable[[str], bool] = lambda name: True,
+) -> list[str]:
+    """Return the columns of *data* that refer to rows that do not exist, for databases that do not say which.
+
+    Only relations that are *chosen* by name are looked at.
+    """
     missing = []
     for name in model._meta.fk_fields | model._meta.o2o_fields:
         relation: Any = model._meta.fields_map[name]
-        if not isinstance(relation, relational.ForeignKeyFieldInstance):
+        if not isinstance(relation, relational.ForeignKeyFieldInstance) or relation.source_field not in data:
+            continue
+        if not chosen(name):
             continue
         value = data.get(str(relation.source_field))
         if value is not None and not await (await related_query(name)).filter(**{relation.to_field: value}).exists():

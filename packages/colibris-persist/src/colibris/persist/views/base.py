@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tortoise.exceptions import ValidationError as ModelValidationError
+from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -21,6 +22,7 @@ from colibris.persist.pagination import PageNumberPagination
 from colibris.persist.query import combine
 from colibris.persist.relations import fetch
 from colibris.persist.transactions import transaction
+from colibris.persist.views.access import check_rule, restrict, restrict_related, rule_of, ruling_views
 from colibris.persist.views.parts import Parts, Plan, make_plan
 from colibris.schemas import Schema, fields
 from colibris.views import APIView
@@ -40,7 +42,7 @@ class ModelView(APIView):
     """A view of the rows of a model, put together with at least one of the mixins below.
 
     `get_query` chooses the rows that the view knows: what it leaves out does not exist for any of its methods.
-    `get_related_query` does so for the rows that a body may refer to.
+    `get_related_query` does so for the rows that a body may refer to. `access` chooses them by account, for both.
     """
 
     model: ClassVar[type[Model]]
@@ -72,6 +74,7 @@ class ModelView(APIView):
     def compile(cls, method: str, path: str) -> Handler:
         """Make the handler that serves *method* requests to *path*. Called at start-up."""
         parts = cls.parts()
+        check_rule(cls)
         action = cls.action(method)
         if action is not None and action.name not in ('list', 'create'):
             parts.check_identified(path)
@@ -90,6 +93,11 @@ class ModelView(APIView):
     def chooses_rows(cls) -> bool:
         """Whether the class chooses rows itself, by a `get_query` or `get_object` of its own."""
         return cls.get_query is not ModelView.get_query or cls.get_object is not ModelView.get_object
+
+    @classmethod
+    def has_rule(cls) -> bool:
+        """Whether the class says by an `access` of its own which rows an account may see."""
+        return cls.access is not ModelView.access
 
     @classmethod
     def action(cls, method: str) -> Action | None:
@@ -155,14 +163,28 @@ class ModelView(APIView):
         """Return the schema fields of the URL's placeholders that are known, for the documentation of the API."""
         return {cls.url_identifier: cls.parts().identifier_field}
 
+    def access(self, account: Any) -> Q:
+        """Return the condition on the rows that *account* may see, change, delete and refer to; it is None for nobody.
+
+        Other rows do not exist for it: they are not listed, their addresses are not found, and no body, of whichever
+        view, can refer to them.
+        """
+        return Q()
+
     def get_query(self) -> QuerySet[Any]:
         """Return the query of the rows that there are for this request; may be overridden as an async method too."""
-        return self.model.all()
+        return restrict(self.model.all(), rule_of(self))
 
     def get_related_query(self, name: str) -> QuerySet[Any]:
-        """Return the query of the rows that a body may refer to by the relation *name*; may be async too."""
+        """Return the query of the rows that a body may refer to by the relation *name*; may be async too.
+
+        They are those that the account may see in all views of theirs.
+        """
+        return restrict_related(self.request, self._related_model(name).all())
+
+    def _related_model(self, name: str) -> type[Model]:
         related: type[Model] = self.model._meta.fields_map[name].related_model  # type: ignore[attr-defined]
-        return related.all()
+        return related
 
     async def get_object(self) -> Any:
         """Return the row that the URL identifies, out of those of `get_query`. Raises NotFound."""
@@ -175,7 +197,17 @@ class ModelView(APIView):
         return obj
 
     async def _query(self) -> QuerySet[Any]:
-        return await _awaited(self.get_query())
+        query = await _awaited(self.get_query())
+        return query if type(self).get_query is ModelView.get_query else restrict(query, rule_of(self))
+
+    async def _object(self) -> Any:
+        """Return what `get_object` finds; what one of the view's own finds is held against its rule, too."""
+        obj = await self.get_object()
+        if type(self).get_object is ModelView.get_object or (rule := rule_of(self)) is None:
+            return obj
+        if not await restrict(self.model.filter(pk=obj.pk), rule).exists():
+            raise api.NotFound
+        return obj
 
     async def _related_query(self, name: str) -> QuerySet[Any]:
         return await _awaited(self.get_related_query(name))
@@ -193,14 +225,21 @@ class ModelView(APIView):
         if writer is None:
             return data
         data = writer.fit(data)
-        if isinstance(data, dict) and type(self).get_related_query is not ModelView.get_related_query:
+        if isinstance(data, dict):
             await self._check_references(data)
         return data
 
     async def _check_references(self, data: Mapping[str, Any]) -> None:
-        missing = await writing.missing_references(self.model, data, self._related_query)
+        """Refuse references to rows that there are, but not for this request."""
+        missing = await writing.missing_references(self.model, data, self._related_query, chosen=self._chooses_related)
         if missing:
             raise self._relabelled(_missing(missing))
+
+    def _chooses_related(self, name: str) -> bool:
+        """Whether there may be rows to which a body must not refer by the relation *name*."""
+        if type(self).get_related_query is not ModelView.get_related_query:
+            return True
+        return bool(ruling_views(self.request, self._related_model(name)))
 
     @asynccontextmanager
     async def _writing(self, data: Any = None) -> AsyncIterator[None]:

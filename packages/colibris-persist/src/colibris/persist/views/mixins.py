@@ -29,7 +29,7 @@ class _ModelView(Protocol):
     def request(self) -> web.Request: ...
     @classmethod
     def parts(cls) -> Parts: ...
-    async def get_object(self) -> Any: ...
+    async def _object(self) -> Any: ...
     async def get_validated_query(self) -> Any: ...
     async def _query(self) -> QuerySet[Any]: ...
     async def _related_query(self, name: str) -> QuerySet[Any]: ...
@@ -114,7 +114,7 @@ class RetrieveMixin:
 
     async def get(self: _ModelView) -> Any:
         """Retrieve."""
-        return await self._shown(await self.get_object())
+        return await self._shown(await self._object())
 
 
 class UpdateMixin:
@@ -139,7 +139,7 @@ class UpdateMixin:
 
     async def put(self: _Updates) -> Any:
         """Replace."""
-        obj = await self.get_object()
+        obj = await self._object()
         data = await self._fitting_body()
         writer = self._planned()[1].writer
         if writer is not None and isinstance(data, dict):
@@ -148,7 +148,7 @@ class UpdateMixin:
 
     async def patch(self: _Updates) -> Any:
         """Change."""
-        return await self._update(await self.get_object(), await self._fitting_body())
+        return await self._update(await self._object(), await self._fitting_body())
 
     async def _update(self: _Updates, obj: Any, data: dict[str, Any]) -> Any:
         async with self._writing(data):
@@ -171,7 +171,7 @@ class DestroyMixin:
 
     async def delete(self: _Destroys) -> None:
         """Delete."""
-        obj = await self.get_object()
+        obj = await self._object()
         async with self._writing():
             await self.perform_destroy(obj)
 
