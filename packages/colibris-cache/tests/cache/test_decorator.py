@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
-from colibris import cache
+from colibris import api, cache
 from colibris.middleware import handle_errors_json
 from colibris.routes import add_routes
 from colibris.security import ACCOUNT
@@ -104,7 +105,7 @@ async def site(aiohttp_client):
     @cache.cached(60)
     def plain(request):
         calls.append('plain')
-        return web.Response(text='plain', headers={'X-Own': 'kept', 'Vary': 'X-Own'})
+        return web.Response(text='plain', headers={'X-Own': 'kept', 'Cache-Control': 'max-age=5'})
 
     @web.middleware
     async def account(request, handler):
@@ -112,8 +113,51 @@ async def site(aiohttp_client):
         request[ACCOUNT] = object() if name == 'nameless' else User(name) if name else None
         return await handler(request)
 
+    class SlowView(View):
+        @cache.cached(60)
+        async def get(self):
+            calls.append('slow')
+            await asyncio.sleep(0.1)
+            kind = self.request.query.get('kind')
+            if kind == 'failing':
+                raise api.NotFound('nothing')
+            if kind == 'redirecting':
+                raise web.HTTPFound('/items')
+            response = web.json_response(len(calls))
+            if kind == 'changing':
+                response.headers['Set-Cookie'] = 'a=b'
+            if kind == 'varying':
+                response.headers['Vary'] = 'X-Other'
+            return response
+
+    @cache.cached(60)
+    class WholeView(View):
+        async def get(self):
+            calls.append('whole')
+            return calls
+
+    @cache.cached(0.1, stale=60)
+    async def stale(request):
+        calls.append('stale')
+        return {'calls': len(calls)}
+
+    @cache.cached(60, key='item {request.match_info[id]}')
+    async def keyed(request):
+        calls.append('keyed')
+        return {'calls': len(calls)}
+
+    async def change(request):
+        return {'removed': await keyed.forget(request)}
+
     app = web.Application(middlewares=[handle_errors_json, account])
-    routes = [('/items', ItemsView), ('/cookie', CookieView), ('/error', error), ('/plain', plain)]
+    routes = [('/slow', SlowView), ('/whole', WholeView), ('/stale', stale), ('/keyed/{id}', keyed)]
+    routes += [
+        ('/change/{id}', change),
+        ('/items', ItemsView),
+        ('/cookie', CookieView),
+        ('/error', error),
+        ('/plain', plain),
+    ]
     add_routes(app.router, routes, 'ROUTES')
     return await aiohttp_client(app), calls
 
@@ -130,6 +174,8 @@ async def test_a_view_answers_again_from_the_cache(site):
     'other',
     [
         {'path': '/items?a=1'},
+        {'path': URL('/items?a=1%26b=2', encoded=True), 'first': URL('/items?a=1&b=2', encoded=True)},
+        {'headers': [('X-User', 'a'), ('Accept', 'a/b'), ('Accept', 'c/d')], 'first_headers': {'Accept': 'a/b'}},
         {'headers': {'X-User': 'b'}},
         {'headers': {'X-User': 'a', 'Accept-Language': 'de'}},
         {'headers': {'X-User': 'a', 'Accept': 'text/html'}},
@@ -138,7 +184,7 @@ async def test_a_view_answers_again_from_the_cache(site):
 )
 async def test_what_may_change_the_answer_is_part_of_the_key(site, other):
     client, calls = site
-    await client.get('/items', headers={'X-User': 'a'})
+    await client.get(other.get('first', '/items'), headers={'X-User': 'a', **other.get('first_headers', {})})
     await client.get(other.get('path', '/items'), headers=other.get('headers', {'X-User': 'a'}))
     assert len(calls) == 2
 
@@ -167,6 +213,85 @@ async def test_a_client_that_has_the_answer_gets_304(site):
     assert again.headers['ETag'] == first.headers['ETag']
     changed = await client.get('/plain', headers={'If-None-Match': '"other"'})
     assert (changed.status, await changed.text(), changed.headers['X-Own']) == (200, 'plain', 'kept')
-    assert changed.headers['Vary'] == 'Accept, Accept-Language, Authorization, Cookie, X-Own'
+    assert changed.headers['Vary'] == 'Accept, Accept-Language, Authorization, Cookie'
+    assert again.headers['Cache-Control'] == 'max-age=5'
+    assert 'X-Own' not in again.headers
     assert changed.headers['Content-Type'] == 'text/plain; charset=utf-8'
     assert calls == ['plain']
+
+
+async def ask_at_once(client, path, number=20):
+    responses = await asyncio.gather(*(client.get(path, allow_redirects=False) for _ in range(number)))
+    return [(response.status, await response.text()) for response in responses]
+
+
+async def test_a_view_is_computed_once_however_many_ask_at_once(site):
+    client, calls = site
+    assert await ask_at_once(client, '/slow') == [(200, '1')] * 20
+    assert calls == ['slow']
+
+
+async def test_an_error_of_a_view_reaches_all_who_wait_and_is_not_kept(site):
+    client, calls = site
+    assert {status for status, _ in await ask_at_once(client, '/slow?kind=failing')} == {404}
+    assert len(calls) == 1
+    await client.get('/slow?kind=failing')
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize('kind', ['redirecting', 'changing', 'varying'])
+async def test_an_answer_for_one_only_is_made_for_each(site, kind):
+    client, calls = site
+    answers = await ask_at_once(client, f'/slow?kind={kind}', 10)
+    assert {status for status, _ in answers} == {302 if kind == 'redirecting' else 200}
+    assert len(calls) == 10
+    await client.get(f'/slow?kind={kind}', allow_redirects=False)
+    assert len(calls) == 11
+
+
+async def test_a_view_class_can_be_decorated(site):
+    client, calls = site
+    for _ in range(2):
+        assert await (await client.get('/whole')).json() == ['whole']
+    assert (await client.head('/whole')).status == 200
+    assert calls == ['whole', 'whole']  # HEAD has an answer of its own
+
+
+async def test_a_stale_answer_is_given_while_it_is_renewed(site):
+    client, calls = site
+    assert await (await client.get('/stale')).json() == {'calls': 1}
+    await asyncio.sleep(0.15)
+    assert await (await client.get('/stale')).json() == {'calls': 1}
+    for _ in range(100):
+        if len(calls) == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert await (await client.get('/stale')).json() == {'calls': 2}
+
+
+async def test_an_answer_is_forgotten_by_its_own_key(site):
+    client, calls = site
+    for path in ('/keyed/1', '/keyed/2', '/keyed/1?any=query'):
+        await client.get(path)
+    assert len(calls) == 2
+    assert await (await client.get('/change/1')).json() == {'removed': True}
+    assert await (await client.get('/change/1')).json() == {'removed': False}
+    await client.get('/keyed/1')
+    assert len(calls) == 3
+
+
+async def test_the_answer_for_an_account_is_private(site):
+    client, _ = site
+    anonymous, known = await client.get('/items'), await client.get('/items', headers={'X-User': 'a'})
+    assert 'Cache-Control' not in anonymous.headers
+    assert known.headers['Cache-Control'] == 'private'
+
+
+def test_the_decorator_needs_its_parentheses():
+    with pytest.raises(TypeError, match=r'@cached\(\)'):
+        cache.cached(lambda: 1)
+
+
+def test_what_is_no_view_is_refused():
+    with pytest.raises(TypeError, match='no view'):
+        cache.cached(60)(User)

@@ -1,5 +1,8 @@
 """The cache in memory: the contract, and its bounds."""
 
+import asyncio
+import time
+
 import pytest
 
 from colibris.cache.locmem import LocMemBackend
@@ -59,3 +62,51 @@ async def test_the_clock_of_the_wall_does_not_matter(monkeypatch):
     await cache.set('key', 1, lifetime=60)
     monkeypatch.setattr('time.time', lambda: 10**12)
     assert await cache.get('key') == 1
+
+
+async def test_what_has_expired_goes_before_what_was_used_longest_ago():
+    cache = LocMemBackend(max_entries=2)
+    await cache.set('old', 1, lifetime=60)
+    await cache.set('expired', 1, lifetime=0.01)
+    await asyncio.sleep(0.02)
+    await cache.set('new', 1)
+    assert await cache.has('old')
+    assert await cache.has('new')
+
+
+async def test_keys_that_are_set_again_and_again_take_no_more_room():
+    cache = LocMemBackend()
+    for number in range(10_000):
+        await cache.set('key', number, lifetime=60)
+        await cache.touch('key', 60)
+    assert len(cache._expiries) < 300
+
+
+@pytest.mark.parametrize('clock', ['time.time', 'time.monotonic'])
+async def test_staleness_is_told_by_the_monotonic_clock(monkeypatch, clock):
+    cache = LocMemBackend()
+    await cache.get_or_set('key', lambda: 1, 60, stale=1000)
+    later = time.monotonic() + 500
+    monkeypatch.setattr(clock, lambda: later)
+    assert await cache.get('key', 'miss') == (1 if clock == 'time.time' else 'miss')
+
+
+async def test_pickle_only_where_it_is_asked_for():
+    cache, pickling = LocMemBackend(), LocMemBackend(allow_pickle=True)
+    with pytest.raises(TypeError, match='complex'):
+        await cache.set('key', {'a': 1j})
+    await pickling.set('key', {'a': 1j})
+    assert await pickling.get('key') == {'a': 1j}
+    with pytest.raises(TypeError, match='cannot be pickled'):
+        await pickling.set('key', lambda: 1)
+    cache._entries = pickling._entries
+    with pytest.raises(ValueError, match='allow_pickle is off'):
+        await cache.get('key')
+
+
+@pytest.mark.parametrize(
+    'options', [{'prefix': 'a:1'}, {'version': '1'}, {'default_lifetime': '60'}, {'default_lifetime': float('nan')}]
+)
+def test_wrong_options_are_named(options):
+    with pytest.raises((ValueError, TypeError), match=next(iter(options))):
+        LocMemBackend(**options)

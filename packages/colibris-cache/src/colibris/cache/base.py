@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import re
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,7 +13,10 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 from colibris.cache import values
+from colibris.cache.errors import NotANumber, NotKept
 from colibris.subsystems import Backend
+
+logger = logging.getLogger(__name__)
 
 #: A lifetime without end.
 FOREVER = math.inf
@@ -42,8 +47,14 @@ class CacheBackend(Backend):
         version: int = 1,
         allow_pickle: bool = False,
     ) -> None:
-        if default_lifetime <= 0:
+        if isinstance(default_lifetime, bool) or not isinstance(default_lifetime, (int, float)):
+            raise TypeError(f'default_lifetime must be a number of seconds, not {default_lifetime!r}')
+        if not default_lifetime > 0:
             raise ValueError(f'default_lifetime must be a positive number of seconds, not {default_lifetime}')
+        if isinstance(version, bool) or not isinstance(version, int):
+            raise TypeError(f'version must be an integer, not {version!r}')
+        if prefix is not None and re.search(r':-?\d+(:|$)', prefix):
+            raise ValueError(f'prefix: {prefix!r} has a part that looks like a version; keys could be taken for others')
         self.default_lifetime = default_lifetime
         self.prefix = prefix
         self.version = version
@@ -97,12 +108,19 @@ class CacheBackend(Backend):
         """Hold the lock *key* among all processes; yield False at once if another one holds it."""
         yield True
 
+    def clock(self) -> float:
+        """Return the time by which a value becomes stale, in seconds, on a clock that all who see the value share."""
+        return time.time()
+
     # What applications use
 
     async def get(self, key: str, default: Any = None) -> Any:
         """Return the value under *key*, *default* if there is none."""
         data = await self.read(self._key(key))
-        return default if data is None else self._value(data, default)
+        if data is None:
+            return default
+        entry = self._codec.decode(data, self.clock)
+        return entry.value if entry.fresh else default
 
     async def set(self, key: str, value: Any, lifetime: float | None = None) -> None:
         """Keep *value* under *key*. Raises TypeError for what cannot travel, naming its path in the value."""
@@ -118,8 +136,8 @@ class CacheBackend(Backend):
         seconds = self._seconds(lifetime)
         full, data = self._key(key), self._codec.encode(value)
         if seconds == 0:
-            return await self.read(full) is None
-        return await self.write_new(full, data, seconds)
+            return not await self.has(key)
+        return await self.write_new(full, data, seconds) or await self._replace_stale(full, data, seconds)
 
     async def delete(self, key: str) -> bool:
         """Remove what is under *key*; return whether there was something."""
@@ -130,7 +148,14 @@ class CacheBackend(Backend):
         seconds = self._seconds(lifetime)
         if seconds == 0:
             return await self.delete(key)
-        return await self.extend(self._key(key), seconds)
+        full = self._key(key)
+        entry = await self._entry(full)
+        if entry is None or not entry.fresh:
+            return False
+        if not entry.stale:
+            return await self.extend(full, seconds)
+        await self._keep(full, entry.value, seconds, entry.stale)
+        return True
 
     async def has(self, key: str) -> bool:
         """Tell whether there is a value under *key*."""
@@ -145,7 +170,15 @@ class CacheBackend(Backend):
         seconds = self._seconds(lifetime)
         if seconds == 0:
             return int(await self.get(key, 0)) + delta
-        return await self.change(self._key(key), delta, seconds)
+        full = self._key(key)
+        try:
+            return await self.change(full, delta, seconds)
+        except NotANumber:
+            entry = await self._entry(full)
+            if entry is None or entry.fresh:
+                raise
+        await self.remove_many([full])  # a stale value is nothing
+        return await self.change(full, delta, seconds)
 
     async def decr(self, key: str, delta: int = 1, lifetime: float | None = None) -> int:
         """Subtract *delta* from the integer under *key*, as `incr` adds."""
@@ -195,6 +228,8 @@ class CacheBackend(Backend):
         error of the factory reaches all who wait, and nothing is kept.
         """
         seconds = self._seconds(lifetime)
+        if isinstance(stale, bool) or not isinstance(stale, (int, float)) or not 0 <= stale < FOREVER:
+            raise ValueError(f'stale must be a number of seconds from 0 on, not {stale!r}')
         full = self._key(key)
         entry = await self._entry(full)
         if entry is not None and entry.fresh:
@@ -203,15 +238,18 @@ class CacheBackend(Backend):
         if task is None:
             task = asyncio.create_task(self._compute(full, factory, seconds, stale, stale_entry=entry))
             self._computing[full] = task
-            task.add_done_callback(lambda done: self._computed(full, done))
-        if entry is not None:
+            task.add_done_callback(lambda done: self._computed(full, done, in_background=entry is not None))
+        if entry is not None and stale:
             return entry.value
         return self._codec.copy(await asyncio.shield(task))
 
-    def _computed(self, key: bytes, task: asyncio.Task[Any]) -> None:
+    def _computed(self, key: bytes, task: asyncio.Task[Any], *, in_background: bool) -> None:
         del self._computing[key]
-        if not task.cancelled():
-            task.exception()  # it reaches those who wait; where nobody does, it is no loss
+        if task.cancelled():
+            return
+        error = task.exception()  # it reaches those who wait; of what nobody waits for, the log tells
+        if error is not None and in_background and not isinstance(error, NotKept):
+            logger.error('the stale value under %r could not be renewed', key, exc_info=error)
 
     async def _compute(
         self,
@@ -222,38 +260,53 @@ class CacheBackend(Backend):
         stale_entry: values.Entry | None,
     ) -> Any:
         for pause in _pauses():
-            async with self.lock(b'lock:' + key) as mine:
+            async with self.lock(b'\xfflock:' + key) as mine:  # no key of a value has this byte
                 if mine:
-                    entry = await self._entry(key) if self.shared else None
+                    entry = await self._entry(key)
                     if entry is not None and entry.fresh:
                         return entry.value
-                    return await self._renew(key, factory, seconds, stale)
-            if stale_entry is not None:
+                    value = factory()
+                    if isinstance(value, Awaitable):
+                        value = await value
+                    await self._keep(key, value, seconds, stale)
+                    return value
+            if stale_entry is not None and stale:
                 return stale_entry.value
             await asyncio.sleep(pause)
             entry = await self._entry(key)
-            if entry is not None:
+            if entry is not None and (entry.fresh or stale):
                 return entry.value
         raise AssertionError('unreachable')
 
-    async def _renew(self, key: bytes, factory: Callable[[], Any], seconds: float | None, stale: float) -> Any:
-        value = factory()
-        if isinstance(value, Awaitable):
-            value = await value
+    async def _keep(self, key: bytes, value: Any, seconds: float | None, stale: float) -> None:
         if seconds == 0:
             self._codec.encode(value)
         elif stale > 0 and seconds is not None:
-            await self.write(key, self._codec.encode_until(value, time.time() + seconds), seconds + stale)
+            until = self.clock() + seconds
+            await self.write(key, self._codec.encode_until(value, until, stale), seconds + stale)
         else:
             await self.write(key, self._codec.encode(value), seconds)
-        return value
+
+    async def _replace_stale(self, key: bytes, data: bytes, seconds: float | None) -> bool:
+        """Keep *data* in place of a stale value, which counts as nothing; return whether it was kept."""
+        entry = await self._entry(key)
+        if entry is None:
+            return await self.write_new(key, data, seconds)
+        if entry.fresh:
+            return False
+        async with self.lock(b'\xfflock:' + key) as mine:
+            entry = await self._entry(key) if mine else None
+            if entry is None or entry.fresh:
+                return False
+            await self.write(key, data, seconds)
+            return True
 
     async def _entry(self, key: bytes) -> values.Entry | None:
         data = await self.read(key)
-        return None if data is None else self._codec.decode(data)
+        return None if data is None else self._codec.decode(data, self.clock)
 
     def _value(self, data: bytes, default: Any) -> Any:
-        entry = self._codec.decode(data)
+        entry = self._codec.decode(data, self.clock)
         return entry.value if entry.fresh else default
 
     def _key(self, key: str) -> bytes:

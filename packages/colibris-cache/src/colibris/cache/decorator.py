@@ -22,52 +22,71 @@ Key = str | Callable[..., str] | None
 def cached(lifetime: float | None = None, *, key: Key = None, stale: float = 0) -> Callable[[F], F]:
     """Keep what a function returns, or how a view answers, for *lifetime* seconds (None: the default lifetime).
 
-    A function (sync or async; the result is always async) is computed once for each set of arguments. *key* is a
-    format string of its arguments (``'user:{id}'``) or a function of them; without one, the arguments make the key,
-    for which they must be serializable. *stale* is explained at `get_or_set`. ``f.forget(*args)`` removes a result.
+    A function (sync or async; the result is always async) is computed once for each set of arguments, however many
+    ask at once. *key* is a format string of its arguments (``'user:{id}'``) or a function of them; without one, the
+    arguments make the key, for which they must be serializable. *stale* is explained at `get_or_set`.
+    ``await f.forget(*args)`` removes a result.
 
-    On a view's method, or a function that takes a request, the answer to GET and HEAD is kept: by method, host, path,
-    query, account, ``Accept-Language`` and ``Accept``, after authorization. Only a complete answer of status 200 that
-    sets no cookie is kept. It bears an ``ETag``, and a client that has it is answered 304.
+    On a view's method, a function that is called with a request, or a view class (for its ``get`` and ``head``), the
+    answer to GET and HEAD is kept: by method, host, path, query, account, ``Accept-Language`` and ``Accept``, after
+    authorization. Only a complete answer of status 200 is kept that sets no cookie and depends on nothing else. It
+    bears an ``ETag``, and a client that has it is answered 304.
     """
+    if callable(lifetime):
+        raise TypeError('write @cached() with parentheses, or @cached(60) for a lifetime in seconds')
 
     def decorate(function: F) -> F:
-        decorated = _decorate(function, lifetime, key, stale)
-        return cast('F', decorated)
+        if isinstance(function, type):
+            _decorate_view(function, lifetime, key, stale)
+            return cast('F', function)
+        return cast('F', _decorate(function, lifetime, key, stale))
 
     return decorate
 
 
+def _decorate_view(view: Any, lifetime: float | None, key: Key, stale: float) -> None:
+    methods = [name for name in ('get', 'head') if callable(getattr(view, name, None))]
+    if not issubclass(view, (View, web.View)) or not methods:
+        raise TypeError(f'@cached: {view.__qualname__} is no view that answers GET')
+    for name in methods:
+        setattr(view, name, _decorate(getattr(view, name), lifetime, key, stale))
+
+
 def _decorate(function: Callable[..., Any], lifetime: float | None, key: Key, stale: float) -> Callable[..., Any]:
     signature = inspect.signature(function)
-    is_view = _takes_request(signature)
+    name = f'{function.__module__}.{function.__qualname__}'
 
     def key_of(*args: Any, **kwargs: Any) -> str:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        return _key_of(function, key, bound)
+        return _key_of(name, key, bound)
+
+    def view_of(first: object) -> responses.Policy:
+        cls = type(first)
+        owner = '' if isinstance(first, web.Request) else f'{cls.__module__}.{cls.__qualname__}'
+        return responses.Policy(f'{owner}:{name}', lifetime, stale)
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        request = _request_of(args) if is_view else None
+        request = _request_of(args)
         if request is not None:
             custom = key_of(*args, **kwargs) if key is not None else None
-            return await responses.answer(request, lambda: _call(function, *args, **kwargs), lifetime, custom)
+            call = functools.partial(_call, function, *args, **kwargs)
+            return await responses.answer(request, call, view_of(args[0]), custom)
         return await subsystem.backend.get_or_set(
             key_of(*args, **kwargs), lambda: function(*args, **kwargs), lifetime, stale=stale
         )
 
     async def forget(*args: Any, **kwargs: Any) -> bool:
+        """Remove the result for these arguments, or the answer to this request; return whether there was one."""
+        request = _request_of(args)
+        if request is not None:
+            custom = key_of(*args, **kwargs) if key is not None else None
+            return await responses.forget(request, view_of(args[0]), custom)
         return await subsystem.backend.delete(key_of(*args, **kwargs))
 
     wrapper.forget = forget  # type: ignore[attr-defined]
     return wrapper
-
-
-def _takes_request(signature: inspect.Signature) -> bool:
-    """Whether a function's first parameter is a view or may be a request; what is passed decides in the end."""
-    first = next(iter(signature.parameters.values()), None)
-    return first is not None and first.kind in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD)
 
 
 def _request_of(args: tuple[Any, ...]) -> web.Request | None:
@@ -82,12 +101,11 @@ async def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return await result if isinstance(result, Awaitable) else result
 
 
-def _key_of(function: Callable[..., Any], key: Key, bound: inspect.BoundArguments) -> str:
+def _key_of(name: str, key: Key, bound: inspect.BoundArguments) -> str:
     if callable(key):
         return key(*bound.args, **bound.kwargs)
     if key is not None:
         return key.format(**bound.arguments)
-    name = f'{function.__module__}.{function.__qualname__}'
     try:
         arguments = serialization.dumps([list(bound.args), sorted(bound.kwargs.items())])
     except TypeError as exc:

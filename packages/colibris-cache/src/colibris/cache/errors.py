@@ -11,3 +11,7 @@ class CacheUnavailable(CacheError):
 
 class NotANumber(CacheError, TypeError):
     """Raised when `incr` or `decr` meets a value that is no integer of 64 bits."""
+
+
+class NotKept(Exception):
+    """Raised by a factory of our own to end a computation whose result must not be kept; carries that result."""

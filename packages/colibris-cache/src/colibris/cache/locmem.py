@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import time
 from collections import OrderedDict
@@ -25,7 +26,8 @@ class _Entry(NamedTuple):
 class LocMemBackend(CacheBackend):
     """Keeps values in the memory of this process; each process has its own.
 
-    It holds at most *max_entries* values and *max_bytes* bytes; what was used longest ago goes first.
+    It holds at most *max_entries* values and *max_bytes* bytes; what has expired goes first, then what was used
+    longest ago.
     """
 
     def __init__(
@@ -40,15 +42,19 @@ class LocMemBackend(CacheBackend):
     ) -> None:
         super().__init__(default_lifetime=default_lifetime, prefix=prefix, version=version, allow_pickle=allow_pickle)
         for name, value in (('max_entries', max_entries), ('max_bytes', max_bytes)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f'{name} must be an integer, not {value!r}')
             if value < 1:
                 raise ValueError(f'{name} must be at least 1, not {value}')
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._bytes = 0
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._expiries: list[tuple[float, bytes]] = []  # a heap; an entry that is gone or changed may still be in it
 
     async def close(self) -> None:
         self._entries.clear()
+        self._expiries.clear()
         self._bytes = 0
 
     async def read(self, key: bytes) -> bytes | None:
@@ -61,10 +67,10 @@ class LocMemBackend(CacheBackend):
         if size > self._max_bytes:
             logger.warning('a value of %d bytes is not cached: it is larger than max_bytes', len(data))
             return
-        self._entries[key] = _Entry(data, _expiry(lifetime))
+        self._put(key, data, lifetime)
         self._bytes += size
-        while self._bytes > self._max_bytes or len(self._entries) > self._max_entries:
-            self._remove(next(iter(self._entries)))
+        if self._too_much():
+            self._make_room()
 
     async def write_new(self, key: bytes, data: bytes, lifetime: float | None) -> bool:
         if self._live(key) is not None:
@@ -79,7 +85,7 @@ class LocMemBackend(CacheBackend):
         entry = self._live(key)
         if entry is None:
             return False
-        self._entries[key] = entry._replace(expires=_expiry(lifetime))
+        self._put(key, entry.data, lifetime)
         return True
 
     async def change(self, key: bytes, delta: int, lifetime: float | None) -> int:
@@ -90,10 +96,10 @@ class LocMemBackend(CacheBackend):
             raise NotANumber('the value under this key is no integer that can be counted with') from None
         if not -(2**63) <= number < 2**63:
             raise NotANumber('the sum does not fit into 64 bits')
+        data = b'%d' % number
         if entry is None:
-            await self.write(key, b'%d' % number, lifetime)
+            await self.write(key, data, lifetime)
         else:
-            data = b'%d' % number
             self._bytes += len(data) - len(entry.data)
             self._entries[key] = entry._replace(data=data)
         return number
@@ -101,6 +107,9 @@ class LocMemBackend(CacheBackend):
     async def remove_all(self, prefix: bytes) -> None:
         for key in [key for key in self._entries if key.startswith(prefix)]:
             self._remove(key)
+
+    def clock(self) -> float:
+        return time.monotonic()
 
     def _live(self, key: bytes) -> _Entry | None:
         """Return the entry under *key*, as the one that was used last; remove it if its lifetime has passed."""
@@ -113,6 +122,17 @@ class LocMemBackend(CacheBackend):
         self._entries.move_to_end(key)
         return entry
 
+    def _put(self, key: bytes, data: bytes, lifetime: float | None) -> None:
+        if lifetime is None:
+            self._entries[key] = _Entry(data, None)
+            return
+        expires = time.monotonic() + lifetime
+        self._entries[key] = _Entry(data, expires)
+        heapq.heappush(self._expiries, (expires, key))
+        if len(self._expiries) > 2 * len(self._entries) + 100:
+            self._expiries = [(entry.expires, key) for key, entry in self._entries.items() if entry.expires is not None]
+            heapq.heapify(self._expiries)
+
     def _remove(self, key: bytes) -> bool:
         entry = self._entries.pop(key, None)
         if entry is None:
@@ -120,10 +140,19 @@ class LocMemBackend(CacheBackend):
         self._bytes -= _size(key, entry.data)
         return True
 
+    def _too_much(self) -> bool:
+        return self._bytes > self._max_bytes or len(self._entries) > self._max_entries
+
+    def _make_room(self) -> None:
+        now = time.monotonic()
+        while self._expiries and self._expiries[0][0] <= now:
+            expires, key = heapq.heappop(self._expiries)
+            entry = self._entries.get(key)
+            if entry is not None and entry.expires == expires:
+                self._remove(key)
+        while self._too_much():
+            self._remove(next(iter(self._entries)))
+
 
 def _size(key: bytes, data: bytes) -> int:
     return len(key) + len(data) + _OVERHEAD
-
-
-def _expiry(lifetime: float | None) -> float | None:
-    return None if lifetime is None else time.monotonic() + lifetime

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from colibris.api import APIException, ServiceUnavailable
 from colibris.cache.base import CacheBackend
 from colibris.cache.errors import CacheUnavailable
@@ -18,14 +22,37 @@ class CacheSubsystem(Subsystem[CacheBackend]):
     base = CacheBackend
     package = 'colibris-cache'
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._testing = ''
+
     def configure(self) -> CacheBackend:
         backend = super().configure()
         if backend.prefix is None:
             backend.prefix = settings.PROJECT_PACKAGE_NAME or 'colibris'
+        backend.prefix = self._testing + backend.prefix
         return backend
 
     def translate(self, error: Exception) -> APIException | None:
         return ServiceUnavailable() if isinstance(error, CacheUnavailable) else None
+
+    @asynccontextmanager
+    async def test_session(self) -> AsyncIterator[None]:
+        """Keep apart what tests keep, of this worker of theirs, from what the service does."""
+        self._testing = f'test_{os.environ.get("PYTEST_XDIST_WORKER", "")}_'
+        try:
+            async with super().test_session():
+                try:
+                    yield
+                finally:
+                    await self.backend.clear()
+        finally:
+            self._testing = ''
+
+    @asynccontextmanager
+    async def test_case(self, *, isolated: bool = False) -> AsyncIterator[None]:
+        await self.backend.clear()
+        yield
 
 
 subsystem = CacheSubsystem()

@@ -343,6 +343,47 @@ class CacheBackendSuite:
             await asyncio.sleep(0.01)
         assert await cache.get_or_set('key', _never, 60) == 'new'
 
+    async def test_a_stale_value_counts_as_nothing_for_all_others(self, cache: CacheBackend) -> None:
+        for key in ('add', 'touch', 'count', 'get'):
+            assert await cache.get_or_set(key, lambda: 5, 0.05, stale=60) == 5
+        await asyncio.sleep(0.1)
+        added = await asyncio.gather(*(cache.add('add', number, 60) for number in range(20)))
+        assert sum(added) == 1
+        assert await cache.get('add') == added.index(True)
+        assert await cache.touch('touch', 60) is False
+        assert await cache.incr('count') == 1
+        assert await cache.get_many(['get']) == {}
+        assert await cache.get_or_set('get', lambda: 6, 60) == 6
+
+    async def test_touch_keeps_what_was_computed_from_getting_stale(self, cache: CacheBackend) -> None:
+        assert await cache.get_or_set('key', lambda: 5, 0.2, stale=60) == 5
+        assert await cache.touch('key', 60) is True
+        await asyncio.sleep(0.25)
+        assert await cache.get('key') == 5
+
+    async def test_what_is_deleted_is_not_served_stale(self, cache: CacheBackend) -> None:
+        await cache.get_or_set('key', lambda: 1, 60, stale=60)
+        await cache.delete('key')
+        assert await cache.get_or_set('key', lambda: 2, 60, stale=60) == 2
+
+    async def test_a_renewal_that_fails_is_logged(self, cache: CacheBackend, caplog: pytest.LogCaptureFixture) -> None:
+        def fail() -> None:
+            raise LookupError('no renewal')
+
+        await cache.get_or_set('key', lambda: 1, 0.02, stale=60)
+        await asyncio.sleep(0.05)
+        assert await cache.get_or_set('key', fail, 60, stale=60) == 1
+        for _ in range(100):
+            if 'no renewal' in caplog.text:
+                break
+            await asyncio.sleep(0.01)
+        assert 'could not be renewed' in caplog.text
+
+    @pytest.mark.parametrize('stale', [-1, float('nan'), FOREVER, '5'])
+    async def test_a_wrong_time_of_staleness_is_refused(self, cache: CacheBackend, stale: Any) -> None:
+        with pytest.raises(ValueError, match='stale must be'):
+            await cache.get_or_set('key', lambda: 1, stale=stale)
+
     async def test_a_thousand_tasks_at_once(self, cache: CacheBackend) -> None:
         async def work(number: int) -> Any:
             key = str(number % 50)

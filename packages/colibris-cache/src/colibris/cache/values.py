@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import pickle
 import struct
-import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from colibris import serialization
 
 _MESSAGEPACK, _PICKLE, _UNTIL = b'm', b'p', b'u'
-_DIGITS = frozenset(b'-0123456789')
-_UNTIL_HEADER = struct.Struct('>d')
+_DIGITS = frozenset({b'-', *(b'%d' % digit for digit in range(10))})
+_UNTIL_HEADER = struct.Struct('>dd')
 _UNCHANGEABLE = (type(None), bool, int, float, str, bytes)
 
 
 class Entry(NamedTuple):
-    """A value, and whether it is not yet stale."""
+    """A value, whether it is not yet stale, and for how many seconds it is kept after that."""
 
     value: Any
-    fresh: bool
+    fresh: bool = True
+    stale: float = 0
 
 
 class Codec:
@@ -41,24 +42,31 @@ class Codec:
         except TypeError:
             if not self._allow_pickle:
                 raise
-            return _PICKLE + pickle.dumps(value)
+            try:
+                return _PICKLE + pickle.dumps(value)
+            except Exception as exc:  # pickle raises whatever the value's own methods raise
+                raise TypeError(f'this value cannot be pickled: {exc}') from exc
 
-    def encode_until(self, value: Any, until: float) -> bytes:
-        """Return *value* as bytes that are stale from *until* on, in seconds since the epoch."""
-        return _UNTIL + _UNTIL_HEADER.pack(until) + self.encode(value)
+    def encode_until(self, value: Any, until: float, stale: float) -> bytes:
+        """Return *value* as bytes that are stale from *until* on, and kept for *stale* seconds more."""
+        return _UNTIL + _UNTIL_HEADER.pack(until, stale) + self.encode(value)
 
-    def decode(self, data: bytes) -> Entry:
-        """Return what `encode` or `encode_until` made into *data*."""
-        if data[0] in _DIGITS:
-            return Entry(int(data), True)
+    def decode(self, data: bytes, clock: Callable[[], float]) -> Entry:
+        """Return what `encode` or `encode_until` made into *data*; *clock* tells whether it is stale."""
         kind = data[:1]
         if kind == _UNTIL:
-            (until,) = _UNTIL_HEADER.unpack_from(data, 1)
-            return Entry(self.decode(data[1 + _UNTIL_HEADER.size :]).value, time.time() < until)
+            until, stale = _UNTIL_HEADER.unpack_from(data, 1)
+            return Entry(self._value(data[1 + _UNTIL_HEADER.size :]), clock() < until, stale)
+        return Entry(self._value(data))
+
+    def _value(self, data: bytes) -> Any:
+        kind = data[:1]
         if kind == _MESSAGEPACK:
-            return Entry(serialization.loads(data[1:]), True)
+            return serialization.loads(data[1:])
+        if kind in _DIGITS:
+            return int(data)
         if kind == _PICKLE and self._allow_pickle:
-            return Entry(pickle.loads(data[1:]), True)
+            return pickle.loads(data[1:])
         raise ValueError(
             'a cached value is in a format that this cache does not read'
             + (': it is pickled, and allow_pickle is off' if kind == _PICKLE else '')
@@ -66,4 +74,4 @@ class Codec:
 
     def copy(self, value: Any) -> Any:
         """Return a copy of *value* that shares nothing that can be changed."""
-        return value if isinstance(value, _UNCHANGEABLE) else self.decode(self.encode(value)).value
+        return value if isinstance(value, _UNCHANGEABLE) else self._value(self.encode(value))

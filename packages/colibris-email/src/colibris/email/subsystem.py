@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -39,6 +40,16 @@ class EmailSubsystem(Subsystem[EmailBackend]):
 
     def _mailer_options(self) -> dict[str, Any]:
         options = {key: option for key, option in settings.EMAIL.items() if key in MAILER_OPTIONS}
+        for name in ('max_queue_bytes', 'shutdown_timeout'):
+            if name in options and not _is_amount(options[name]):
+                raise ImproperlyConfigured(
+                    f'EMAIL: {name} must be a number from 0 on, not {options[name]!r}', setting='EMAIL'
+                )
+        delays = options.get('retry_delays', ())
+        if not isinstance(delays, (list, tuple)) or not all(map(_is_amount, delays)):
+            raise ImproperlyConfigured(
+                f'EMAIL: retry_delays must be a list of seconds, such as [1, 5, 30], not {delays!r}', setting='EMAIL'
+            )
         if (sender := options.get('default_from')) is not None:
             try:
                 parse_address('default_from', sender)
@@ -55,6 +66,7 @@ class EmailSubsystem(Subsystem[EmailBackend]):
 
     async def open(self) -> None:
         options = self._mailer_options()
+        await asyncio.to_thread(_warm_up)
         await super().open()
         self._mailer = Mailer(self.backend, **options)
 
@@ -101,6 +113,15 @@ class EmailSubsystem(Subsystem[EmailBackend]):
         if not isinstance(self._backend, MemoryBackend):
             raise TypeError("the backend of EMAIL is not 'memory': only that keeps what it is given")
         return self._backend.outbox
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def _warm_up() -> None:
+    """Let Python load what the first message needs, which would hold up the event loop then."""
+    EmailMessage('ä', 'ä', 'a@example.com', ['a@ä.example'], html='ä').seal(None)
 
 
 subsystem = EmailSubsystem()
