@@ -13,7 +13,7 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from colibris import api
+from colibris import api, security
 from colibris.endpoints import Description, Endpoint, Handler, endpoint_of
 from colibris.persist import errors, writing
 from colibris.persist.filters import ModelFilter
@@ -188,13 +188,25 @@ class ModelView(APIView):
 
     async def get_object(self) -> Any:
         """Return the row that the URL identifies, out of those of `get_query`. Raises NotFound."""
-        condition = self.parts().identify(self.request.match_info[self.url_identifier])
+        given = self.request.match_info[self.url_identifier]
+        if self._is_own_account(given):
+            return self.request[security.ACCOUNT]
+        condition = self.parts().identify(given)
         if condition is None:
             raise api.NotFound
         obj = await (await self._query()).get_or_none(condition)
         if obj is None:
             raise api.NotFound
         return obj
+
+    def _is_own_account(self, given: str) -> bool:
+        """Whether *given*, from the URL, identifies the account of a request that reads: it is fetched already."""
+        account = self.request.get(security.ACCOUNT)
+        if type(account) is not self.model or self.request.method not in ('GET', 'HEAD'):
+            return False
+        if type(self).get_query is not ModelView.get_query or rule_of(self) is not None:
+            return False
+        return str(getattr(account, self.parts().lookup)) == given
 
     async def _query(self) -> QuerySet[Any]:
         query = await _awaited(self.get_query())
