@@ -24,7 +24,7 @@ class RoleBackend(AuthorizationBackend):
     def __init__(self, *, role_field: str, order: Iterable[Any] | None = None) -> None:
         if not isinstance(role_field, str) or not role_field:
             raise TypeError(f'role_field must be the name of a field, not {role_field!r}')
-        self._role_field = role_field
+        self.role_field = role_field
         self._roles = _names(order or ())
         #: What each role has; a role that is none of the order has only itself.
         self._held = {role: frozenset(self._roles[: place + 1]) for place, role in enumerate(self._roles)}
@@ -33,12 +33,12 @@ class RoleBackend(AuthorizationBackend):
         meta: Any = getattr(account_model, '_meta', None)
         if account_model is None or meta is None:
             return
-        if self._role_field in meta.fields_db_projection:
-            self._take_roles(meta.fields_map[self._role_field])
-        elif self._role_field in meta.fields_map or not hasattr(account_model, self._role_field):
+        if self.role_field in meta.fields_db_projection:
+            self._take_roles(meta.fields_map[self.role_field])
+        elif self.role_field in meta.fields_map or not hasattr(account_model, self.role_field):
             raise misconfigured(
                 'role_field',
-                f'the model {account_model.__name__} has no column {self._role_field!r} '
+                f'the model {account_model.__name__} has no column {self.role_field!r} '
                 f'(it has: {", ".join(meta.fields_db_projection)})',
             )
 
@@ -59,9 +59,9 @@ class RoleBackend(AuthorizationBackend):
 
     def _roles_of(self, account: Any) -> list[str]:
         if isinstance(account, Mapping):
-            value = account.get(self._role_field)
+            value = account.get(self.role_field)
         else:
-            value = getattr(account, self._role_field, None)
+            value = getattr(account, self.role_field, None)
         values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
         return [name for name in map(name_of, values) if name is not None]
 
