@@ -90,6 +90,9 @@ def makemigrations(
 @project_command
 async def migrate(listing: bool, to: str | None, check: bool, database: str | None) -> None:
     """Apply the migrations that the database does not have yet."""
+    given = [option for option, value in (('--list', listing), ('--to', to), ('--check', check)) if value]
+    if len(given) > 1:
+        raise CommandError(f'{" and ".join(given)} do different things: give one of them')
     with _readable():
         if check:
             _check(database)

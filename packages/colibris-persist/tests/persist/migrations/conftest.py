@@ -25,6 +25,7 @@ from colibris.persist.migrations.files import Folder
 from colibris.persist.migrations.maker import Made
 from colibris.persist.migrations.questions import Answers, Ask
 from colibris.persist.migrations.runner import Runner
+from colibris.persist.migrations.values import NOW
 
 HEADER = """
 import datetime, decimal, enum, uuid
@@ -156,6 +157,8 @@ class Database:
 
     async def _sqlite(self, table: str) -> dict[str, Any]:
         columns = await self.rows(f'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(\'{table}\')')
+        for column in columns:  # ours writes the zone, too
+            column['dflt_value'] = {NOW['sqlite']: 'CURRENT_TIMESTAMP'}.get(column['dflt_value'], column['dflt_value'])
         references = await self.rows(
             f'SELECT "from", "table", "to", on_delete FROM pragma_foreign_key_list(\'{table}\')'
         )

@@ -1,8 +1,12 @@
 """The same files on all databases: a long history there and back, the rows counted on the way."""
 
+import datetime
 from typing import Any
 
 import pytest
+
+from colibris.persist.database import opened
+from colibris.persist.migrations.runner import Runner
 
 #: The steps: the models, the name of the migration, and what makemigrations has to be told.
 STEPS: list[tuple[str, str, dict[str, Any]]] = [
@@ -221,3 +225,45 @@ async def test_the_history_is_the_same_bytes_each_time(history, database, tmp_pa
     for source, name, answers in STEPS:
         history.make(source, name, **answers)
     assert {path.name: path.read_bytes() for path in history.folder.path.glob('0*.py')} == first
+
+
+@pytest.mark.parametrize('alias', ['sqlite', 'postgresql', 'mysql'])
+async def test_times_of_the_database_and_of_defaults_compare_with_those_of_the_application(history, new_backend, alias):
+    backend = new_backend(alias, 'times')
+    await backend.create()
+    try:
+        async with opened({'default': backend}):
+            runner = Runner(history.folder, backend.client, lock=backend.lock)
+            history.make("""
+                class Event(Model):
+                    day = fields.DatetimeField()
+                    moment = fields.DateField()
+                    made = fields.DatetimeField(db_default=Now())
+                """)
+            await runner.migrate()
+            await backend.client.execute_query(
+                "INSERT INTO event (day, moment) VALUES ('2024-05-06 07:08:09', '2024-05-06')"
+            )
+            history.make("""
+                class Event(Model):
+                    day = fields.DateField()
+                    moment = fields.DatetimeField()
+                    made = fields.DatetimeField(db_default=Now())
+                    opens = fields.TimeField(default=datetime.time(10, 30, tzinfo=datetime.UTC))
+                    closes = fields.TimeField(db_default=datetime.time(20, tzinfo=datetime.UTC))
+                    due = fields.DatetimeField(default=datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC))
+                """)
+            await runner.migrate()
+        async with opened({'default': new_backend(alias, 'times')}, [history.models]):
+            await _check_times(history.models.Event)
+    finally:
+        await backend.drop()
+
+
+async def _check_times(event):
+    [found] = await event.all()
+    assert (found.day, found.due.year) == (datetime.date(2024, 5, 6), 2024)
+    assert found.moment == datetime.datetime(2024, 5, 6, tzinfo=datetime.UTC)
+    for name in ('day', 'moment', 'made', 'due', 'opens', 'closes'):
+        assert await event.filter(**{name: getattr(found, name)}).exists(), name
+        assert await event.filter(**{f'{name}__gte': getattr(found, name)}).exists(), name

@@ -79,6 +79,7 @@ def test_a_project_is_migrated_there_and_back(project):
     assert 'alter column item.name (type)' in project.run('migrate', '--check', code=1)
     project.run('makemigrations', 'longer_name')
     assert project.run('migrate', '--check').startswith('The migrations are up to date')
+    assert '--list and --check do different things' in project.run('migrate', '--check', '--list', code=1)
     project.run('migrate')
     assert project.files == ['0001_initial.py', '0002_longer_name.py']
     assert 'Took back 0002_longer_name' in project.run('downgrade')

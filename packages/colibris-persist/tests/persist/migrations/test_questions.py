@@ -168,3 +168,10 @@ def test_a_new_primary_key_is_refused(history):
     history.make(BEFORE)
     with pytest.raises(MigrationError, match=r'Item.id: the primary key changes from INT to UUID'):
         history.make(BEFORE + '    id = fields.UUIDField(primary_key=True)\n')
+
+
+@pytest.mark.parametrize('default', ["default='tomorrow'", "db_default='tomorrow'"])
+def test_a_default_that_is_no_value_for_its_field_is_named(history, default):
+    history.make(BEFORE)
+    with pytest.raises(MigrationError, match=r"Item\.due: 'tomorrow' is not a value for a DatetimeField"):
+        history.make(BEFORE + f'    due = fields.DatetimeField({default})\n')

@@ -19,7 +19,7 @@ from pypika_tortoise.dialects import MySQLQuery
 from tortoise.apps import Apps
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 from tortoise.exceptions import ConfigurationError
-from tortoise.fields import Field
+from tortoise.fields import DatetimeField, Field
 from tortoise.fields.relational import ForeignKeyFieldInstance, ManyToManyFieldInstance, OneToOneFieldInstance
 from tortoise.indexes import Index
 from tortoise.models import Model
@@ -28,7 +28,7 @@ from colibris.persist.migrations import schema
 from colibris.persist.migrations.errors import InvalidMigration, MigrationError
 from colibris.persist.migrations.schema import DIALECTS, Column, Key, Reference, Schema, Sql, Table
 from colibris.persist.migrations.tracking import APP
-from colibris.persist.migrations.values import literal
+from colibris.persist.migrations.values import NOW, literal, stored
 from colibris.persist.models import database_of
 
 #: Our entry in aerich's description of a model, and its version.
@@ -169,7 +169,7 @@ def _column(model: type[Model], name: str) -> Column:
         unique=bool(item.unique) and not item.pk,
         primary=bool(item.pk),
         generated=_generated(item),
-        default=_default(item, model),
+        default=_default(item),
         comment=described.description or '',
         reference=_reference(model, column, relation) if relation and relation.db_constraint else None,
     )
@@ -192,13 +192,17 @@ def _generated(item: Field[Any]) -> Sql:
     }
 
 
-def _default(item: Field[Any], model: type[Model]) -> Sql:
+def _default(item: Field[Any]) -> Sql:
     if not item.has_db_default():
         return {}
     default: Any = item.db_default
     if hasattr(default, 'get_sql'):
-        return {dialect: str(default.get_sql(dialect=dialect)) for dialect in DIALECTS}
-    value = item.to_db_value(default, cast('Any', model))
+        found = {dialect: str(default.get_sql(dialect=dialect)) for dialect in DIALECTS}
+        if found['sqlite'] == 'CURRENT_TIMESTAMP' and isinstance(item, DatetimeField):
+            # SQLite's own leaves out the zone, and what is compared as text has to be written alike.
+            found['sqlite'] = f'({NOW["sqlite"]})'
+        return found
+    value = stored(default, item)
     if isinstance(value, Decimal):
         return dict.fromkeys(DIALECTS, str(value))
     return {dialect: literal(value, dialect) for dialect in DIALECTS}

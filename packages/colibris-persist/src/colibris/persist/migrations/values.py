@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+import warnings
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
@@ -59,6 +60,8 @@ def literal(value: object, dialect: str) -> str:
         return rf"'\x{value.hex()}'::bytea" if dialect == 'postgres' else f"X'{value.hex()}'"
     if isinstance(value, datetime.datetime):
         return _datetime(value, dialect)
+    if isinstance(value, datetime.time) and dialect == 'mysql':  # its TIME has no time zone
+        value = value.replace(tzinfo=None)
     if isinstance(value, datetime.date | datetime.time | uuid.UUID | Decimal):
         return _text(str(value), dialect)
     if isinstance(value, str):
@@ -109,8 +112,21 @@ def _to_python(text: str, item: Field[Any]) -> object:
 
 def of_python(value: object, item: Field[Any]) -> Sql:
     """Return the SQL of the Python value *value* of field *item*."""
-    stored = item.to_db_value(value, item.model)
-    return {dialect: literal(stored, dialect) for dialect in DIALECTS}
+    found = stored(value, item)
+    return {dialect: literal(found, dialect) for dialect in DIALECTS}
+
+
+def stored(value: object, item: Field[Any]) -> object:
+    """Return *value* as Tortoise gives it to drivers. Raises MigrationError if it is no value for the field *item*."""
+    try:
+        if isinstance(item, fields.DatetimeField) and isinstance(value, str):  # Tortoise would fail with each new row
+            raise TypeError('a datetime is needed')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', RuntimeWarning)  # a time of day without a zone is none of our business here
+            return item.to_db_value(value, item.model)
+    except (ValueError, TypeError, ArithmeticError, AttributeError, KeyError, ValidationError) as exc:
+        name = f'{item.model.__name__}.{item.model_field_name}'
+        raise MigrationError(f'{name}: {value!r} is not a value for a {type(item).__name__}: {exc}') from exc
 
 
 def constant_default(item: Field[Any]) -> Sql | None:

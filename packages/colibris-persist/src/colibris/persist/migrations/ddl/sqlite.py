@@ -145,9 +145,18 @@ class SqliteDdl(Ddl):
                     continue
                 selected.append(fill)
             else:
-                selected.append(name if fill is None else f'COALESCE({name}, {fill})')
+                value = self._converted(name, self.type(change.old), self.type(change.new))
+                selected.append(value if fill is None else f'COALESCE({value}, {fill})')
             columns.append(name)
         return columns, selected
+
+    def _converted(self, name: str, old: str, new: str) -> str:
+        """Return the value of the column *name* as one of type *new*, where it is kept in another form."""
+        if (old, new) == ('TIMESTAMP', 'DATE'):
+            return f'date({name})'
+        if (old, new) == ('DATE', 'TIMESTAMP'):
+            return f"{name} || ' 00:00:00+00:00'"
+        return name
 
 
 def _quoted(text: str) -> str:
