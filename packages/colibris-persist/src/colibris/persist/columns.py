@@ -26,6 +26,7 @@ _DECIMAL = re.compile(r'[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\
 _BASE64 = '^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
 _TIME = r'^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,6})?)?$'
 _INT64 = 2**63
+_EXACT = decimal.Context(prec=1000)
 
 
 def storable(text: str) -> bool:
@@ -130,15 +131,23 @@ class Float(fields.Float):
 
 
 class Decimal(fields.Decimal):
-    """A decimal, given as a string or a number and always answered as a string."""
+    """A decimal, given as a string or a number and always answered as a string, as its column writes it."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, decimal_places: int, **kwargs: Any) -> None:
         super().__init__(as_string=True, **kwargs)
+        self.quantum = decimal.Decimal(1).scaleb(-decimal_places)
 
     def _validated(self, value: Any) -> decimal.Decimal:
         if isinstance(value, str) and not _DECIMAL.match(value):
             raise self.make_error('invalid', input=value)
         return super()._validated(value)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        # A default that was given to the model has not been through the database yet.
+        if value is not None:
+            value = decimal.Decimal(value).quantize(self.quantum, context=_EXACT)
+            value = value or abs(value)  # which keeps no sign of zero
+        return super()._serialize(value, attr, obj, **kwargs)
 
 
 class DateTime(fields.AwareDateTime):

@@ -127,6 +127,10 @@ def _plain(schema_field_class: type[SchemaField]) -> Factory:
     return lambda field, options: schema_field_class(**options)
 
 
+def _decimal(field: Any, options: dict[str, Any]) -> SchemaField:
+    return columns.Decimal(decimal_places=field.decimal_places, **options)
+
+
 def _enum(numeric: bool) -> Factory:
     def make(field: Any, options: dict[str, Any]) -> SchemaField:
         options['validate'] = []  # a member is a value that the column takes
@@ -143,7 +147,7 @@ _factories: dict[type, Factory] = {
     data.CharField: _plain(fields.String),
     data.DateField: _plain(fields.Date),
     data.DatetimeField: _plain(columns.DateTime),
-    data.DecimalField: _plain(columns.Decimal),
+    data.DecimalField: _decimal,
     data.FloatField: _plain(columns.Float),
     data.IntEnumFieldInstance: _enum(numeric=True),
     data.IntField: _plain(columns.Integer),

@@ -138,7 +138,7 @@ def test_columns_that_json_has_no_type_for(schemas):
 def test_the_pattern_of_a_decimal_is_what_the_column_takes(max_digits, decimal_places, text):
     digits = columns.Digits(max_digits, decimal_places)
     try:
-        columns.Decimal(validate=digits).deserialize(text)
+        columns.Decimal(decimal_places=digits.decimal_places, validate=digits).deserialize(text)
         taken = True
     except columns.ValidationError:
         taken = False

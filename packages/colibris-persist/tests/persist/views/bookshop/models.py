@@ -42,7 +42,7 @@ class Book(Model):
     translator = fields.ForeignKeyField('models.Author', related_name='translations', null=True)
     tags = fields.ManyToManyField('models.Tag', related_name='books')
     genre = fields.CharEnumField(Genre, default=Genre.NOVEL)
-    price = fields.DecimalField(max_digits=8, decimal_places=2, default='9.90')
+    price = fields.DecimalField(max_digits=8, decimal_places=2, default='9.9')
     pages = fields.IntField(null=True, validators=[MinValueValidator(1)])
     in_print = fields.BooleanField(default=True)
     published = fields.DatetimeField(null=True)
