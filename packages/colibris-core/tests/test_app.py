@@ -1,14 +1,16 @@
 """The application: routes, life cycle, health, and what is refused at start-up."""
 
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from aiohttp import FormData
+from aiohttp import ClientPayloadError, FormData
 from yarl import URL
 
 from colibris.app import HealthException, create_app
 from colibris.conf import ImproperlyConfigured
+from colibris.plugins import PluginError
 
 ITEMS = """
     from aiohttp import web
@@ -328,4 +330,121 @@ def test_two_routes_for_the_same_request_are_refused(project):
     """
     )
     with pytest.raises(ImproperlyConfigured, match='GET /a is routed twice'):
+        create_app()
+
+
+async def test_an_error_in_a_stream_closes_the_connection_and_is_not_written_into_it(project, aiohttp_client, caplog):
+    project(
+        routes="""
+        from aiohttp import web
+
+        async def stream(request):
+            response = web.StreamResponse(headers={'Content-Length': '1000'})
+            await response.prepare(request)
+            await response.write(b'abc')
+            raise RuntimeError('in the middle')
+
+        ROUTES = [('/stream', stream)]
+        """
+    )
+    client = await aiohttp_client(create_app())
+    response = await client.get('/stream')
+    with pytest.raises(ClientPayloadError):
+        await response.read()
+    assert 'GET /stream failed after its answer had begun' in caplog.text
+
+
+@pytest.mark.parametrize('body', [b'{"a"', b'', b'"\xff"'])
+async def test_a_plain_handler_that_is_sent_bad_json_answers_400(project, aiohttp_client, body):
+    project(
+        routes="""
+        from aiohttp import web
+
+        async def echo(request):
+            return await request.json()
+
+        ROUTES = [web.post('/echo', echo)]
+        """
+    )
+    client = await aiohttp_client(create_app())
+    response = await client.post('/echo', data=body, headers={'Content-Type': 'application/json'})
+    assert (response.status, (await response.json())['code']) == (400, 'parse_error')
+
+
+async def test_bad_json_that_is_not_the_body_is_a_fault_of_the_server(project, aiohttp_client):
+    project(
+        routes="""
+        import json
+        from aiohttp import web
+
+        async def ask(request):
+            await request.read()
+            return json.loads('{"from": "elsewhere"')
+
+        ROUTES = [web.post('/ask', ask)]
+        """
+    )
+    client = await aiohttp_client(create_app())
+    assert (await client.post('/ask', data=b'{}')).status == 500
+
+
+async def test_init_may_add_sub_applications_and_signal_handlers(project, aiohttp_client):
+    package = project(
+        app="""
+        from aiohttp import web
+
+        calls = []
+
+        async def init(app):
+            part = web.Application()
+            part.router.add_get('/x', answer)
+            part.on_startup.append(remember('part starts'))
+            app.add_subapp('/part', part)
+            app.on_startup.append(remember('starts'))
+            app.on_cleanup.append(remember('cleans up'))
+
+        async def answer(request):
+            return web.json_response('x')
+
+        def remember(what):
+            async def handler(app):
+                calls.append(what)
+            return handler
+        """
+    )
+    client = await aiohttp_client(create_app())
+    response = await client.get('/part/x')
+    assert (response.status, await response.json()) == (200, 'x')
+    await client.close()
+    assert import_module(f'{package}.app').calls == ['part starts', 'starts', 'cleans up']
+
+
+async def test_what_init_opened_is_cleaned_up_before_the_subsystems_close(project, aiohttp_client, monkeypatch):
+    order = []
+
+    @asynccontextmanager
+    async def running():
+        yield
+        order.append('subsystems')
+
+    monkeypatch.setattr('colibris.subsystems.running', running)
+    package = project(
+        app="""
+        def init(app):
+            app.on_cleanup.append(clean_up)
+
+        async def clean_up(app):
+            order.append('project')
+        """
+    )
+    import_module(f'{package}.app').order = order
+    client = await aiohttp_client(create_app())
+    await client.close()
+    assert order == ['project', 'subsystems']
+
+
+@pytest.mark.parametrize('path', ['nowhere.handle', 'os.path.join'])
+def test_a_wrong_middleware_is_told_with_its_setting(project, path):
+    project(settings=f"MIDDLEWARE = ['{path}']")
+    with pytest.raises((ImproperlyConfigured, PluginError), match=r'^MIDDLEWARE \(settings.py\): .*' + path):
         create_app()

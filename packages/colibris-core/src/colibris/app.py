@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from aiohttp import web
+from aiosignal import Signal
 
 from colibris import health, middleware, plugins, routes, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
@@ -29,6 +31,8 @@ def create_app() -> web.Application:
     Its start-up opens the subsystems, calls the project's ``init``, checks that each view is guarded as it asks, and
     checks the health. Raises ImproperlyConfigured.
     """
+    if not subsystems.opened():
+        security.install(None)  # that of another application, which was never opened
     for subsystem in subsystems.configured():
         subsystem.prepare()
     app = web.Application(middlewares=_middlewares(), client_max_size=settings.MAX_REQUEST_BODY_SIZE)
@@ -39,8 +43,7 @@ def create_app() -> web.Application:
 
 
 async def _lifespan(app: web.Application) -> AsyncIterator[None]:
-    async with subsystems.running():
-        await _init(app)
+    async with subsystems.running(), _initialised(app):
         check_guarded(endpoints(app))
         if settings.API_DOCS_PATH is not None:
             from colibris import openapi
@@ -48,6 +51,30 @@ async def _lifespan(app: web.Application) -> AsyncIterator[None]:
             openapi.setup(app)
         await health.check(_hook('get_health'))
         yield
+
+
+@asynccontextmanager
+async def _initialised(app: web.Application) -> AsyncIterator[None]:
+    """Call the project's ``init``, which may add sub-applications and signal handlers, too.
+
+    aiohttp has closed its signals of the start by now. What ``init`` adds to ``on_startup`` is sent right after it, and
+    what it adds to ``on_cleanup`` while the subsystems are still open.
+    """
+    startup: Signal[web.Application] = Signal(app)
+    cleanup: Signal[web.Application] = Signal(app)
+    closed = app._on_startup, app._on_cleanup
+    app._on_startup, app._on_cleanup = startup, cleanup
+    try:
+        await _init(app)
+    finally:
+        app._on_startup, app._on_cleanup = closed
+    startup.freeze()
+    cleanup.freeze()
+    try:
+        await startup.send(app)
+        yield
+    finally:
+        await cleanup.send(app)
 
 
 async def _init(app: web.Application) -> None:
@@ -90,10 +117,15 @@ def _middlewares() -> list[Any]:
 
 
 def _load_middleware(spec: Any) -> Any:
-    function = plugins.load('colibris.middleware', spec) if isinstance(spec, str) else spec
+    where = f'MIDDLEWARE ({settings.source("MIDDLEWARE")})'
+    try:
+        function = plugins.load('colibris.middleware', spec) if isinstance(spec, str) else spec
+    except plugins.PluginError as exc:
+        exc.setting = where
+        raise
     if not inspect.iscoroutinefunction(function):
         raise ImproperlyConfigured(
-            f'MIDDLEWARE: {spec} must be an async function of (request, handler)', setting='MIDDLEWARE'
+            f'{where}: {spec} must be an async function of (request, handler)', setting='MIDDLEWARE'
         )
     return web.middleware(function)
 

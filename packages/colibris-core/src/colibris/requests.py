@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -105,6 +106,19 @@ async def read(request: web.Request) -> bytes:
         return await request.read()
     except (web.RequestPayloadError, BadHttpMessage, ConnectionError) as exc:
         raise api.ParseError('the body ended early or is not encoded as its headers say') from exc
+
+
+def body_fault(request: web.Request, error: Exception) -> str | None:
+    """Return what is wrong with the body of *request* if *error* comes of it: of ``request.json()`` in a handler."""
+    body = request._read_bytes
+    if body is None:
+        return None
+    if isinstance(error, JSONDecodeError):
+        text = body.decode(request.charset or 'utf-8', 'replace')
+        return f'the body is not valid JSON: {error}' if error.doc == text else None
+    if isinstance(error, UnicodeDecodeError) and error.object == body:
+        return f'the body is not valid {error.encoding}: at byte {error.start}'
+    return None
 
 
 async def _read_form(request: web.Request) -> MultiMapping[Any]:
