@@ -17,6 +17,12 @@ def make_demo(parent: Path, name: str = 'demo') -> Path:
     return folder
 
 
+def make_key(folder: Path) -> str:
+    """Make an account for an administrator of the project in *folder*, and return its API key."""
+    manage = folder / folder.name / 'manage.py'
+    return CURRENT.run(manage, 'createaccount', 'admin', '--role', 'admin', cwd=folder).stdout.strip()
+
+
 def serve_demo(folder: Path) -> AbstractContextManager[str]:
     """Serve the project in *folder*, which is called like its package; gives its address."""
     return served(folder / folder.name / 'manage.py', folder, CURRENT.variables)

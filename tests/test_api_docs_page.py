@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from demo import make_demo, serve_demo
+from demo import make_demo, make_key, serve_demo
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 CHROMIUM = os.environ.get('COLIBRIS_TEST_CHROMIUM', '/usr/bin/chromium')
@@ -51,10 +51,29 @@ class Seen:
         block.locator('.opblock-summary-control').click()
         return block
 
+    def authorize(self, key: str) -> None:
+        """Give the page an API key by its button "Authorize"."""
+        self.page.locator('.scheme-container .btn.authorize').click()
+        dialog = self.page.locator('.dialog-ux')
+        scheme = dialog.locator('.auth-container').filter(has_text='X-API-Key')
+        scheme.locator('input').fill(key)
+        scheme.locator('button.authorize').click()
+        dialog.locator('button.btn-done').first.click()
+
 
 @pytest.fixture(scope='module')
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve_demo(make_demo(tmp_path_factory.mktemp('page'))) as address:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_demo(tmp_path_factory.mktemp('page'))
+
+
+@pytest.fixture(scope='module')
+def key(folder: Path) -> str:
+    return make_key(folder)
+
+
+@pytest.fixture(scope='module')
+def service(folder: Path) -> Iterator[str]:
+    with serve_demo(folder) as address:
         yield address
 
 
@@ -77,8 +96,8 @@ def seen(browser: Browser) -> Iterator[Seen]:
         yield Seen(context.new_page())
 
 
-def get_json(url: str) -> dict:
-    with urlopen(url, timeout=10) as response:
+def get_json(url: str, key: str = '') -> dict:
+    with urlopen(Request(url, headers={'X-API-Key': key} if key else {}), timeout=10) as response:
         return json.load(response)
 
 
@@ -109,20 +128,33 @@ def test_the_page_shows_the_operations_of_the_document(service: str, seen: Seen)
     assert document['info']['title'] in seen.page.locator('.info .title').inner_text()
 
 
-def test_try_it_out_gets_a_real_answer(service: str, seen: Seen) -> None:
+def test_try_it_out_gets_a_real_answer(service: str, key: str, seen: Seen) -> None:
     seen.page.goto(f'{service}/api/docs')
+    seen.authorize(key)
     block = seen.operation('notes_create')
     block.locator('button.try-out__btn').click()
     block.locator('textarea.body-param__text').fill('{"title": "from the page"}')
 
     assert try_out(block) == '201'
     assert '"title": "from the page"' in block.locator('.live-responses-table .highlight-code').first.inner_text()
-    found = get_json(f'{service}/notes?search=from+the+page')
+    found = get_json(f'{service}/notes?search=from+the+page', key)
     assert [note['title'] for note in found['results']] == ['from the page']
 
 
-def test_try_it_out_of_a_list_sends_the_parameters(service: str, seen: Seen) -> None:
+@pytest.mark.parametrize('given', [None, 'key_wrong'])
+def test_try_it_out_without_a_good_key_is_refused(service: str, seen: Seen, given: str | None) -> None:
     seen.page.goto(f'{service}/api/docs')
+    if given is not None:
+        seen.authorize(given)
+    block = seen.operation('notes_list')
+    block.locator('button.try-out__btn').click()
+
+    assert try_out(block) == '401'
+
+
+def test_try_it_out_of_a_list_sends_the_parameters(service: str, key: str, seen: Seen) -> None:
+    seen.page.goto(f'{service}/api/docs')
+    seen.authorize(key)
     block = seen.operation('notes_list')
     block.locator('button.try-out__btn').click()
     block.locator('tr[data-param-name="search"] input').fill('nothing like it')
@@ -157,7 +189,7 @@ class StrippingProxy(BaseHTTPRequestHandler):
         request = Request(
             self.target + self.path.removeprefix('/shop'),
             data=self.rfile.read(length) if length else None,
-            headers={'Content-Type': self.headers.get('Content-Type', '')} if length else {},
+            headers={name: self.headers[name] for name in ('Content-Type', 'X-API-Key') if name in self.headers},
             method=self.command,
         )
         try:
@@ -190,8 +222,9 @@ def proxy(service: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize('path', ['/api/docs', '/api/docs/'])
-def test_the_page_works_below_the_prefix_of_a_proxy(proxy: str, seen: Seen, path: str) -> None:
+def test_the_page_works_below_the_prefix_of_a_proxy(proxy: str, key: str, seen: Seen, path: str) -> None:
     seen.page.goto(proxy + path)
+    seen.authorize(key)
     block = seen.operation('notes_create')
     block.locator('button.try-out__btn').click()
     block.locator('textarea.body-param__text').fill('{"title": "through the proxy"}')

@@ -14,7 +14,7 @@ from statistics import median
 
 import psutil
 import pytest
-from demo import CURRENT, make_demo
+from demo import CURRENT, make_demo, make_key
 from workspace import wait_for_health
 
 CLIENTS = 32
@@ -30,8 +30,9 @@ NOISE = 6 * 1024 * 1024
 class Connection:
     """A client's keep-alive connection; nothing is ever sent twice."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str) -> None:
         self._port = port
+        self._key = key
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -40,7 +41,7 @@ class Connection:
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection('127.0.0.1', self._port)
         body = json.dumps(data).encode() if data is not None else b''
-        head = f'{method} {path} HTTP/1.1\r\nHost: demo\r\nContent-Type: application/json\r\n'
+        head = f'{method} {path} HTTP/1.1\r\nHost: demo\r\nX-API-Key: {self._key}\r\nContent-Type: application/json\r\n'
         self._writer.write(f'{head}Content-Length: {len(body)}\r\n\r\n'.encode() + body)
         lines = (await self._reader.readuntil(b'\r\n\r\n')).decode().lower().split('\r\n')
         headers = dict(line.split(': ', 1) for line in lines[1:] if line)
@@ -69,9 +70,9 @@ class Work:
         return sum(self.answers.values())
 
 
-async def use(port: int, number: int, work: Work, end: asyncio.Event) -> None:
+async def use(served: 'Served', number: int, work: Work, end: asyncio.Event) -> None:
     """Make, read, list, change and delete notes until *end* is set or the service refuses connections."""
-    connection = Connection(port)
+    connection = Connection(served.port, served.key)
 
     async def do(method: str, path: str, data: object = None) -> object:
         status, answer = await connection.request(method, path, data)
@@ -108,6 +109,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_demo(tmp_path_factory.mktemp('load'))
 
 
+@pytest.fixture(scope='module')
+def key(folder: Path) -> str:
+    return make_key(folder)
+
+
 @dataclass
 class Served:
     """The demo service in a process of its own."""
@@ -115,6 +121,7 @@ class Served:
     port: int
     process: 'subprocess.Popen[bytes]'
     log: Path
+    key: str
 
     def memory(self) -> int:
         """Return the resident memory of the server's processes, in bytes."""
@@ -123,7 +130,7 @@ class Served:
 
 
 @pytest.fixture(params=[1, 2], ids=['one process', 'two workers'])
-def served(request: pytest.FixtureRequest, folder: Path) -> Iterator[Served]:
+def served(request: pytest.FixtureRequest, folder: Path, key: str) -> Iterator[Served]:
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]
     environment = {**CURRENT.variables, 'DEBUG': 'false', 'LISTEN': '127.0.0.1', 'PORT': str(port)}
@@ -135,7 +142,7 @@ def served(request: pytest.FixtureRequest, folder: Path) -> Iterator[Served]:
         wait_for_health(f'http://127.0.0.1:{port}/health', process, log)
         if request.param > 1:
             time.sleep(3)  # the first worker serves before the others have started
-        yield Served(port, process, log)
+        yield Served(port, process, log, key)
     finally:
         process.terminate()
         try:
@@ -147,7 +154,7 @@ def served(request: pytest.FixtureRequest, folder: Path) -> Iterator[Served]:
 
 async def test_clients_get_no_error_and_memory_does_not_grow(served: Served) -> None:
     work, end = Work(), asyncio.Event()
-    clients = asyncio.gather(*(use(served.port, number, work, end) for number in range(CLIENTS)))
+    clients = asyncio.gather(*(use(served, number, work, end) for number in range(CLIENTS)))
     began = time.monotonic()
     early: list[int] = []
     late: list[int] = []
@@ -166,7 +173,7 @@ async def test_clients_get_no_error_and_memory_does_not_grow(served: Served) -> 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 async def test_no_request_is_lost_when_the_service_ends(served: Served, number: signal.Signals) -> None:
     work = Work()
-    clients = asyncio.gather(*(use(served.port, client, work, asyncio.Event()) for client in range(CLIENTS)))
+    clients = asyncio.gather(*(use(served, client, work, asyncio.Event()) for client in range(CLIENTS)))
     await asyncio.sleep(2)
     served.process.send_signal(number)
     await asyncio.wait_for(clients, 30)

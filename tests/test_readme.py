@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from workspace import ROOT, clean_environment, run
@@ -52,7 +52,14 @@ def wait_for(url: str, process: subprocess.Popen[str]) -> str:
     raise AssertionError(f'{url} is not served: {process.communicate()[0]}')
 
 
+def read_key(process: subprocess.Popen[str]) -> str:
+    """Return the API key that the demo prints on a line of its own."""
+    assert process.stdout is not None
+    return next(line.strip() for line in process.stdout if line.startswith('key_'))
+
+
 def test_the_demo_is_served_once_and_again_and_its_tests_pass(checkout: Path) -> None:
+    key = None  # printed by the first run alone
     for _ in range(2):
         port = free_port()
         process = subprocess.Popen(
@@ -67,7 +74,9 @@ def test_the_demo_is_served_once_and_again_and_its_tests_pass(checkout: Path) ->
         try:
             page = wait_for(f'http://127.0.0.1:{port}/', process)
             assert page.startswith(f'http://127.0.0.1:{port}/api/docs')
-            with urlopen(f'http://127.0.0.1:{port}/notes', timeout=10) as response:
+            request = Request(f'http://127.0.0.1:{port}/notes', headers={'X-API-Key': key or read_key(process)})
+            key = request.get_header('X-api-key')
+            with urlopen(request, timeout=10) as response:
                 assert response.status == 200
             os.killpg(process.pid, signal.SIGTERM)
             process.communicate(timeout=30)

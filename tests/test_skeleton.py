@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import aiohttp
 import asyncmy
@@ -21,11 +21,11 @@ from workspace import Distributions, Environment, make_environment, run, served
 SERVERS = {'postgresql': 'postgresql://postgres@127.0.0.1:5432', 'mysql': 'mysql://root@127.0.0.1:3306'}
 DATABASE = f'col_skeleton_{os.getpid()}'
 
-# The model of the seed's example of a fixture, with the rest that makes it a resource.
-USER = {
+# The model of the seed's example of a fixture, called otherwise, with the rest that makes it a resource.
+CUSTOMER = {
     'models.py': """
 
-class User(Model):
+class Customer(Model):
     id = fields.IntField(primary_key=True)
     username = fields.CharField(max_length=128, unique=True)
     password = fields.CharField(max_length=128)
@@ -35,50 +35,50 @@ class User(Model):
 """,
     'schemas.py': """
 
-class UserSchema(ModelSchema):
+class CustomerSchema(ModelSchema):
     class Meta:
-        model = models.User
+        model = models.Customer
         fields = ('id', 'username', 'password', 'first_name', 'last_name', 'email')
 """,
     'views.py': """
 
-class UsersView(ListCreateModelView):
-    model = models.User
-    body_schema_class = schemas.UserSchema
+class CustomersView(ListCreateModelView):
+    model = models.Customer
+    body_schema_class = schemas.CustomerSchema
 
 
-class UserView(RetrieveUpdateDestroyModelView):
-    model = models.User
-    body_schema_class = schemas.UserSchema
+class CustomerView(RetrieveUpdateDestroyModelView):
+    model = models.Customer
+    body_schema_class = schemas.CustomerSchema
 """,
     'routes.py': """
 ROUTES += [
-    ('/users', views.UsersView),
-    ('/users/{id}', views.UserView),
+    ('/customers', views.CustomersView),
+    ('/customers/{id}', views.CustomerView),
 ]
 """,
     'tests/fixtures.py': """
 
 @pytest.fixture
-async def test_user():
-    yield await models.User.create(
-        username='test_user',
+async def test_customer():
+    yield await models.Customer.create(
+        username='test_customer',
         password='test_password',
         first_name='Test',
-        last_name='User',
-        email='testuser@example.com',
+        last_name='Customer',
+        email='testcustomer@example.com',
     )
 """,
-    'tests/test_users.py': """from colibris.test import utils
+    'tests/test_customers.py': """from colibris.test import utils
 
 
-async def test_users(web_app_client, test_user):
-    resp = await web_app_client.get('/users')
+async def test_customers(web_app_client, test_customer):
+    resp = await web_app_client.get('/customers')
     assert resp.status == 200
 
     j = await resp.json()
     utils.assert_is_envelope(j, count=1)
-    assert j['results'][0]['username'] == 'test_user'
+    assert j['results'][0]['username'] == 'test_customer'
     assert 'password' not in j['results'][0]
 """,
 }
@@ -117,10 +117,10 @@ def project(environment: Environment, tmp_path_factory: pytest.TempPathFactory) 
 def extended(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a second model, its migration made where no server is."""
     project = start(environment, tmp_path_factory.mktemp('extended'))
-    for name, code in USER.items():
+    for name, code in CUSTOMER.items():
         with (project.package / name).open('a') as file:
             file.write(code)
-    project.manage('makemigrations', 'users')
+    project.manage('makemigrations', 'customers')
     return project
 
 
@@ -192,6 +192,16 @@ def test_manage_py_works_from_any_folder(project: Project, tmp_path: Path) -> No
         run(project.package / 'manage.py', 'routes', cwd=folder, env=project.environment.variables)
 
 
+def test_the_first_account_gets_a_key_that_is_shown_once(project: Project) -> None:
+    project.manage('migrate')
+
+    key = project.manage('createaccount', 'ann', '--role', 'admin')
+    assert re.fullmatch(r'key_[\w-]{43}\n', key)
+    assert project.manage('createaccount', 'ann', '--exist-ok') == ''
+    assert project.manage('createapikey', 'ann') != key
+    assert key.strip().encode() not in (project.folder / 'shopfloor.db').read_bytes()
+
+
 def test_git_takes_the_project_without_what_is_private(project: Project) -> None:
     run('git', 'init', '-q', cwd=project.folder)
     (project.folder / 'shopfloor.db').touch()
@@ -236,12 +246,12 @@ def test_the_built_project_serves_where_only_its_wheel_is_installed(
     folder = tmp_path / 'service'
     folder.mkdir()
 
-    run(installed.scripts / 'shopfloor', 'migrate', cwd=folder, env=installed.variables)
-    with (
-        served(installed.scripts / 'shopfloor', folder, installed.variables) as address,
-        urlopen(f'{address}/notes', timeout=10) as response,
-    ):
-        assert json.load(response)['count'] == 0
+    command, options = installed.scripts / 'shopfloor', {'cwd': folder, 'env': installed.variables}
+    run(command, 'migrate', **options)
+    key = run(command, 'createaccount', 'admin', **options).stdout.strip()
+    with served(command, folder, installed.variables) as address:
+        with urlopen(Request(f'{address}/notes', headers={'X-API-Key': key}), timeout=10) as response:
+            assert json.load(response)['count'] == 0
     assert (folder / 'shopfloor.db').is_file()
 
 
@@ -252,22 +262,25 @@ def test_the_tests_of_an_extended_project_pass(extended: Project) -> None:
 async def test_an_extended_project_is_migrated_and_served(extended: Project, database: dict[str, str]) -> None:
     extended.manage('migrate', **database)
     extended.manage('migrate', '--check', **database)
+    key = extended.manage('createaccount', 'admin', '--role', 'admin', **database).strip()
     variables = extended.environment.variables | database
 
     with served(extended.package / 'manage.py', extended.folder, variables) as address:
-        async with aiohttp.ClientSession(address) as client:
+        async with aiohttp.ClientSession(address, headers={'X-API-Key': key}) as client:
             await use(client)
+        async with aiohttp.ClientSession(address) as stranger:
+            await ask(stranger, 'GET', '/notes', 401)
 
 
 async def use(client: aiohttp.ClientSession) -> None:
-    """Create, read, list, change and delete users and notes, and make the mistakes that clients make."""
-    alice = await ask(client, 'POST', '/users', 201, json=ALICE)
-    path = f'/users/{alice["id"]}'
+    """Create, read, list, change and delete customers and notes, and make the mistakes that clients make."""
+    alice = await ask(client, 'POST', '/customers', 201, json=ALICE)
+    path = f'/customers/{alice["id"]}'
     public = {name: value for name, value in ALICE.items() if name != 'password'}
     assert alice == {'id': alice['id'], **public, 'email': None}
-    assert (await ask(client, 'POST', '/users', 409, json=ALICE))['details'].keys() == {'username'}
-    assert (await ask(client, 'POST', '/users', 400, json={'username': 'bob'}))['details'].keys() >= {'password'}
-    assert (await ask(client, 'GET', '/users', 200))['count'] == 1
+    assert (await ask(client, 'POST', '/customers', 409, json=ALICE))['details'].keys() == {'username'}
+    assert (await ask(client, 'POST', '/customers', 400, json={'username': 'bob'}))['details'].keys() >= {'password'}
+    assert (await ask(client, 'GET', '/customers', 200))['count'] == 1
     changed = await ask(client, 'PATCH', path, 200, json={'email': 'alice@example.com'})
     assert (changed['email'], changed['first_name']) == ('alice@example.com', 'Alice')
     assert await ask(client, 'GET', path, 200) == changed
@@ -286,6 +299,7 @@ async def use(client: aiohttp.ClientSession) -> None:
     page = await ask(client, 'GET', '/notes?order=title&page=2&page_size=2', 200)
     assert ([note['title'] for note in page['results']], page['count'], page['pages']) == (['Milk'], 3, 2)
     assert (await ask(client, 'GET', '/notes?status=lost', 400))['details'].keys() == {'status'}
+    assert (await ask(client, 'GET', '/users/me', 200))['role'] == 'admin'
     assert (await ask(client, 'GET', '/api/docs/openapi.json', 200))['openapi'].startswith('3.1')
 
 

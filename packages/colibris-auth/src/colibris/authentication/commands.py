@@ -23,8 +23,9 @@ _NAMES = ('username', 'email', 'name')
 @click.option(
     '--set', 'given', multiple=True, metavar='FIELD=VALUE', help='The value of another field; may be given repeatedly.'
 )
+@click.option('--exist-ok', is_flag=True, help='Do nothing if there is such an account.')
 @project_command
-async def createaccount(name: str, role: str | None, given: tuple[str, ...]) -> None:
+async def createaccount(name: str, role: str | None, given: tuple[str, ...], exist_ok: bool) -> None:
     """Make the account NAME. Its API key is printed, this once; or its password is asked for, if it has one."""
     from colibris import persist
     from colibris.authentication import create_api_key
@@ -33,7 +34,9 @@ async def createaccount(name: str, role: str | None, given: tuple[str, ...]) -> 
     async with _opened() as model:
         field = _name_field(model)
         values = {field: name, **dict(_split(each) for each in given), **_role(role)}
-        if await model.exists(**{field: name}):
+        if await model.filter(**{field: name}).exists():
+            if exist_ok:
+                return
             raise CommandError(f'there is a {model.__name__} whose {field} is {name!r} already')
         row = _checked(model, values)
         has_keys = hasattr(subsystem.backend, 'create_key')
@@ -63,7 +66,7 @@ async def createapikey(name: str, label: str, scopes: tuple[str, ...], days: flo
 
     async with _opened() as model:
         field = _name_field(model)
-        account = await model.get_or_none(**{field: name})
+        account = await model.filter(**{field: name}).get_or_none()
         if account is None or getattr(account, field) != name:
             raise CommandError(f'there is no {model.__name__} whose {field} is {name!r}')
         try:
@@ -97,7 +100,7 @@ async def _opened() -> AsyncIterator[type[Model]]:
         if model is None:
             raise CommandError('AUTHENTICATION has no model: the accounts are not kept here')
         try:
-            await model.exists()
+            await model.all().exists()
         except Exception as exc:
             raise CommandError(f'the table of {model.__name__} cannot be read: {exc}. Run "migrate" first?') from exc
         yield model

@@ -21,7 +21,7 @@ def startproject(name: str, template: str | None) -> None:
             project = start_project(name, template)
     except StartProjectError as exc:
         raise click.ClickException(str(exc)) from exc
-    click.echo(_summary(project))
+    click.echo(_summary(project, has_accounts=template is None))
 
 
 def main() -> None:
@@ -39,9 +39,10 @@ def _clean_when_terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _summary(project: Project) -> str:
+def _summary(project: Project, *, has_accounts: bool) -> str:
     lines = [f'Made {project.path.name}/ with the package {project.package}. Now:', '', f'    cd {project.path.name}']
     manage = Path(project.package, 'manage.py')
     if (project.path / manage).is_file():
-        lines += [f'    ./{manage} migrate', f'    ./{manage} test', f'    ./{manage} runserver']
+        steps = ['migrate', *(['createaccount admin --role admin'] if has_accounts else []), 'test', 'runserver']
+        lines += [f'    ./{manage} {step}' for step in steps]
     return '\n'.join(lines)
