@@ -90,7 +90,7 @@ class Endpoint:
     @property
     def name(self) -> str:
         """The import path of the view or handler."""
-        named: Any = self.view or self.function
+        named: Any = self.view or getattr(self.function, 'func', self.function)  # of functools.partial
         return f'{named.__module__}.{getattr(named, "__qualname__", type(named).__name__)}'
 
     def respond(self, answer: Any) -> web.StreamResponse:

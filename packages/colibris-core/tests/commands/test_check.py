@@ -82,7 +82,7 @@ def test_an_error_that_a_check_finds_or_is_fails_the_command(project_folder):
     assert result.returncode == 1
     assert 'doors:\n  error: a door is open\n' in result.stdout
     assert 'failing:\n  error: LookupError: no luck\n' in result.stdout
-    assert "lost:\n  error: ModuleNotFoundError: No module named 'nowhere'" in result.stdout
+    assert "lost:\n  error: 'lost' (checks 1.0) does not load from nowhere:check: ModuleNotFoundError" in result.stdout
 
 
 def test_a_broken_plugin_that_nothing_uses_is_a_warning(project_folder):
@@ -115,3 +115,26 @@ def test_models_that_differ_from_the_migrations_are_an_error(project_folder):
     result = project_folder.run('check')
     assert result.returncode == 0, result.stdout
     assert 'migrations: ok' in result.stdout
+
+
+def test_an_error_that_keeps_all_from_working_is_told_once(project_folder):
+    project_folder.write('shop/settings.py', "MIDDLEWARE = ['nowhere.handle']\n")
+    result = project_folder.run('check')
+    assert result.returncode == 1
+    assert result.stdout.count('nowhere.handle') == 1
+    assert 'API documentation: not checked, because of the above\n' in result.stdout
+    assert '1 error, ' in result.stdout
+
+
+def test_a_check_that_returns_something_else_is_an_error(project_folder):
+    project_folder.install('checks', 'def words(): return ["bad"]', '[colibris.checks]\nwords = checks:words\n')
+    result = project_folder.run('check')
+    assert "words:\n  error: TypeError: a check returns objects of colibris.checks.Problem, not 'bad'" in result.stdout
+
+
+def test_documentation_in_the_place_of_a_route_is_an_error(project_folder):
+    project_folder.write('shop/settings.py', "API_DOCS_PATH = '/items'\n")
+    project_folder.write('shop/routes.py', "ROUTES = [('/items', lambda request: [])]\n")
+    result = project_folder.run('check')
+    assert result.returncode == 1
+    assert "error: API_DOCS_PATH: '/items' is already a route of the project" in result.stdout

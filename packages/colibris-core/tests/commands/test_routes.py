@@ -78,3 +78,30 @@ def test_json_holds_the_same_for_programs(shop):
     assert routes['GET', '/secret']['permissions'] == ['admin', 'owner']
     assert routes['GET', '/account']['authentication_required'] is True
     assert ('GET', '/health') in routes
+
+
+def test_lists_and_partial_functions_are_shown_as_what_they_are(shop):
+    shop.write(
+        'shop/views.py',
+        VIEWS
+        + """
+    class ManyView(APIView):
+        @classmethod
+        def get_response_schema(cls, method):
+            return ItemSchema(many=True)
+
+        def get(self):
+            return []
+""",
+    )
+    shop.write(
+        'shop/routes.py',
+        """
+        import functools
+        from shop import views
+        ROUTES = [('/many', views.ManyView), ('/partial', functools.partial(views.index))]
+        """,
+    )
+    routes = {route['path']: route for route in json.loads(shop.run('routes', '--json').stdout)}
+    assert routes['/many']['response'] == 'list of ItemSchema'
+    assert routes['/partial']['view'] == 'shop.views.index'

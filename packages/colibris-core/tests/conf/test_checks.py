@@ -18,7 +18,7 @@ GOOD = {
     'TEST_DATABASE': [None, {}, {'name': 'x'}, 'sqlite:///x.db'],
 }
 BAD = {
-    'API_DOCS_PATH': ['docs', '', 3, False],
+    'API_DOCS_PATH': ['docs', '', 3, False, '/docs/{x}', '//docs', '/a b'],
     'AUTHENTICATION': ['jwt', {}, {'model': 'x'}],
     'CACHE': ['locmem', {'size': 3}, [], {3: 4, 'backend': 'x'}],
     'DATABASE': ['x.db', {'name': 'x'}, 3],
@@ -159,3 +159,17 @@ def test_what_is_set_by_itself_cannot_be_set(refused):
 
 def test_what_is_set_by_itself_may_be_set_to_what_it_is(load):
     load('import pathlib\nPROJECT_PACKAGE_NAME = __package__\nPROJECT_PACKAGE_DIR = pathlib.Path(__file__).parent')
+
+
+@pytest.mark.parametrize(
+    ('given', 'told'),
+    [
+        ("PORT = '80'", 'not a string'),
+        ("API_DOCS_PATH = 'docs'", 'not another string'),
+        ('LISTEN = []', 'not an empty list'),
+        ("LISTEN = ['::1', 5]", 'not a list of a string, 5'),
+        ("CACHE = {'backend': 'x', 3: 4}", 'not a dictionary with the key 3, which is no string'),
+    ],
+)
+def test_what_is_given_is_told_as_what_it_is(refused, given, told):
+    assert str(refused(given)).endswith(told)

@@ -108,3 +108,16 @@ def test_what_is_no_configuration_is_told(load, configuration, told):
     ) as caught:
         conf.configure_logging()
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('source', 'told'),
+    [
+        ('', r'LOGGING with LOGGING_OVERRIDES \(settings.py\)'),
+        ("LOGGING = {'version': 1}", r'LOGGING \(settings.py\) with LOGGING_OVERRIDES \(settings.py\)'),
+    ],
+)
+def test_overrides_that_are_no_configuration_are_named(load, source, told):
+    load(f"{source}\nLOGGING_OVERRIDES = {{'root': {{'level': 'LOUD'}}}}")
+    with pytest.raises(ImproperlyConfigured, match=f'^{told} is no configuration of logging: .*LOUD'):
+        conf.configure_logging()

@@ -72,3 +72,17 @@ def test_the_groups_of_strangers_subsystems_are_listed_and_their_classes_checked
 def test_our_own_commands_and_subsystems_are_listed():
     groups = {row.group for row in plugins.listing()}
     assert {'colibris.commands'} <= groups
+
+
+def test_a_command_that_is_none_is_broken(install):
+    install('toys', {'colibris.commands': {'play': 'toys:play'}}, toys='play = 3')
+    assert rows('colibris.commands')['play'].state == 'broken'
+
+
+def test_several_distributions_may_add_options_to_one_command(install):
+    install('one', {'colibris.command_options': {'shell': 'one:option'}}, one='def option(command): ...')
+    install('two', {'colibris.command_options': {'shell': 'two:option'}}, two='def option(command): ...')
+    assert [row.state for row in plugins.listing() if row.alias == 'shell' and row.target.endswith(':option')] == [
+        'ok',
+        'ok',
+    ]

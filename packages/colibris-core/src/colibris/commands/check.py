@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
+from importlib.metadata import EntryPoint
+from typing import cast
 
 import click
 
@@ -13,6 +16,7 @@ from colibris.checks import GROUP, Check, Level, Problem
 from colibris.commands.context import Place, describe, load_project, run_async
 from colibris.conf import settings
 from colibris.plugins import PluginError
+from colibris.plugins.registry import load_entry_point
 
 #: The checks of core, after that of the settings, in their order.
 PLUGINS = 'plug-ins'
@@ -50,14 +54,18 @@ class Report:
     def run(self, name: str, function: Check) -> None:
         """Run one check; what it raises is a problem, too."""
         try:
-            problems = list(_result(function))
+            problems = _listed(_result(function))
         except Exception as error:
             problems = [Problem(describe(error, self._project))]
-        click.echo(f'{name}: {"ok" if not problems else ""}'.rstrip())
-        for problem in problems:
+        told = [problem for problem in dict.fromkeys(problems) if problem not in self._found]
+        if problems and not told:
+            click.echo(f'{name}: not checked, because of the above')
+        else:
+            click.echo(f'{name}: {"ok" if not problems else ""}'.rstrip())
+        for problem in told:
             hint = f' ({problem.hint})' if problem.hint else ''
             click.echo(f'  {problem.level}: {problem.message}{hint}')
-        self._found += problems
+        self._found += told
 
     def count(self, level: Level) -> int:
         """Return how many problems of *level* were found."""
@@ -74,6 +82,14 @@ class Report:
 
 def _counted(number: int, noun: str) -> str:
     return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+
+
+def _listed(result: Iterable[object]) -> list[Problem]:
+    problems = list(result)
+    for problem in problems:
+        if not isinstance(problem, Problem):
+            raise TypeError(f'a check returns objects of colibris.checks.Problem, not {problem!r}')
+    return cast('list[Problem]', problems)
 
 
 def _result(function: Check) -> Iterable[Problem]:
@@ -94,11 +110,12 @@ def _checks() -> Iterator[tuple[str, Check]]:
     yield DOCUMENTATION, _check_documentation
     for name, entry_points in plugins.found(GROUP).items():
         for entry_point in entry_points:
-            yield name, _loading(entry_point.load)
+            yield name, functools.partial(_run_added, entry_point)
 
 
-def _loading(load: Callable[[], Check]) -> Check:
-    return lambda: load()()
+def _run_added(entry_point: EntryPoint) -> Iterable[Problem] | Awaitable[Iterable[Problem]]:
+    check: Check = load_entry_point(entry_point)
+    return check()
 
 
 def _check_settings() -> Iterable[Problem]:
@@ -127,17 +144,18 @@ def _check_application() -> Iterable[Problem]:
     from colibris.app import check_guarded, create_app
     from colibris.endpoints import endpoints
 
-    app = create_app()
-    if not (settings.is_set('AUTHENTICATION') or settings.is_set('AUTHORIZATION')):
-        check_guarded(endpoints(app))
+    check_guarded(endpoints(create_app()))
     return ()
 
 
 def _check_documentation() -> Iterable[Problem]:
     if settings.API_DOCS_PATH is not None:
+        from colibris import openapi
         from colibris.app import create_app
         from colibris.endpoints import endpoints
         from colibris.openapi.document import build_document
 
-        build_document(endpoints(create_app()))
+        app = create_app()
+        build_document(endpoints(app))
+        openapi.setup(app)
     return ()

@@ -120,7 +120,7 @@ def describe(error: BaseException, project: Project | None = None) -> str:
     if _is_ours(error):
         return str(error) or type(error).__name__
     message = error.msg if isinstance(error, SyntaxError) else str(error)
-    text = f'{type(error).__name__}: {message}' if message else type(error).__name__
+    text = ' '.join(f'{type(error).__name__}: {message}'.split()) if message else type(error).__name__
     place = _line_of(error, project)
     return f'{place}: {text}' if place else text
 

@@ -39,21 +39,23 @@ def routes(as_json: bool) -> None:
 
 def describe(endpoint: Endpoint) -> dict[str, Any]:
     """Return what is known of *endpoint*, as JSON takes it."""
-    response = _schema_name(endpoint.response_schema)
     return {
         'method': endpoint.method,
         'path': endpoint.path,
         'view': endpoint.name,
         'body': _schema_name(endpoint.body_schema),
         'query': _schema_name(endpoint.query_schema),
-        'response': f'list of {response}' if response and endpoint.is_list else response,
+        'response': _schema_name(endpoint.response_schema, is_list=endpoint.is_list),
         'authentication_required': endpoint.protected,
         'permissions': _permissions(endpoint.permissions),
     }
 
 
-def _schema_name(schema: Schema | None) -> str | None:
-    return None if schema is None else type(schema).__name__
+def _schema_name(schema: Schema | None, *, is_list: bool = False) -> str | None:
+    if schema is None:
+        return None
+    name = type(schema).__name__
+    return f'list of {name}' if is_list or schema.many else name
 
 
 def _permissions(permissions: Any) -> list[str]:

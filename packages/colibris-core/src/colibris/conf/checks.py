@@ -7,6 +7,7 @@ from typing import Any
 
 from colibris.conf.environment import ENVIRONMENT
 from colibris.conf.errors import ImproperlyConfigured
+from colibris.conf.kinds import Kind
 from colibris.conf.known import ALIASES, KNOWN
 from colibris.conf.names import near_miss
 from colibris.conf.sources import Record
@@ -24,7 +25,9 @@ def check_value(name: str, value: Any, source: str) -> None:
     if setting is None or setting.kind.accepts(value):
         return
     raise ImproperlyConfigured(
-        f'{name} ({source}): expected {setting.kind.description}, not {_kind_of(value)}', setting=name, source=source
+        f'{name} ({source}): expected {setting.kind.description}, not {_kind_of(value, setting.kind)}',
+        setting=name,
+        source=source,
     )
 
 
@@ -93,12 +96,18 @@ def _is_ours(variable: str, record: Record, known: set[str]) -> bool:
     return setting in known and variable not in record.variables
 
 
-def _kind_of(value: Any) -> str:
+def _kind_of(value: Any, kind: Kind) -> str:
     """Return what *value* is in few words, without showing text, which may be a secret."""
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, dict):
+        strange = next((key for key in value if not isinstance(key, str)), None)
+        if strange is not None:
+            return f'a dictionary with the key {strange!r}, which is no string'
         return 'a dictionary with the keys ' + ', '.join(map(repr, value)) if value else 'an empty dictionary'
     if isinstance(value, str):
-        return 'another string' if value else 'an empty string'
+        return ('another string' if kind.takes_text else 'a string') if value else 'an empty string'
+    if isinstance(value, list | tuple):
+        items = ', '.join('a string' if item and isinstance(item, str) else _kind_of(item, kind) for item in value)
+        return f'a list of {items}' if items else 'an empty list'
     return f'a {type(value).__name__}'

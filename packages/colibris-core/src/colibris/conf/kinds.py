@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,11 @@ class Kind:
 
     description: str
     accepts: Callable[[Any], bool]
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether some string is of this kind."""
+        return any(self.accepts(text) for text in ('x', '/x', 'x://x'))
 
 
 def or_none(kind: Kind) -> Kind:
@@ -48,10 +54,16 @@ def _is_url(value: object) -> bool:
     return isinstance(value, str) and '://' in value
 
 
+def _is_url_path(value: object) -> bool:
+    return isinstance(value, str) and _URL_PATH.fullmatch(value) is not None
+
+
+_URL_PATH = re.compile('(/[A-Za-z0-9._~-]+)+/?|/')
+
 BOOLEAN = Kind('True or False', lambda value: isinstance(value, bool))
 TEXT = Kind('a string that is not empty', _is_text)
 DICTIONARY = Kind('a dictionary whose keys are strings', _is_dictionary)
-URL_PATH = Kind("a string that begins with '/'", lambda value: isinstance(value, str) and value.startswith('/'))
+URL_PATH = Kind("a path such as '/api/docs'", _is_url_path)
 ADDRESSES = Kind(
     'an address, or a list of addresses', lambda value: _is_text(value) or (bool(value) and _is_list(value, _is_text))
 )

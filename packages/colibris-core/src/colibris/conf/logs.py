@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging.config
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colibris.conf.errors import ImproperlyConfigured
+from colibris.conf.sources import DEFAULT
+
+if TYPE_CHECKING:
+    from colibris.conf.store import Settings
 
 
 def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,8 +37,15 @@ def configure_logging() -> None:
         logging.config.dictConfig({'disable_existing_loggers': False, **settings.LOGGING})
     except (ValueError, TypeError, AttributeError, ImportError) as exc:
         cause = f': {exc.__cause__}' if exc.__cause__ is not None else ''
-        raise ImproperlyConfigured(
-            f'LOGGING ({settings.source("LOGGING")}) is no configuration of logging: {exc}{cause}',
-            setting='LOGGING',
-            source=settings.source('LOGGING'),
-        ) from exc
+        raise _refusal(settings, f'{exc}{cause}') from exc
+
+
+def _refusal(settings: Settings, reason: str) -> ImproperlyConfigured:
+    """Name the setting that is wrong, or both where both are given."""
+    given = [name for name in ('LOGGING', 'LOGGING_OVERRIDES') if settings.source(name) != DEFAULT]
+    name = given[-1] if given else 'LOGGING'
+    told = ' with '.join(f'{name} ({settings.source(name)})' for name in given)
+    where = told if 'LOGGING' in given else f'LOGGING with {told}'
+    return ImproperlyConfigured(
+        f'{where} is no configuration of logging: {reason}', setting=name, source=settings.source(name)
+    )

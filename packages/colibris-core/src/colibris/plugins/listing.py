@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any
 
+import click
+
 from colibris.plugins import explain
 from colibris.plugins.backends import checked
-from colibris.plugins.errors import MissingRequirement, PluginError
+from colibris.plugins.errors import BrokenPlugin, MissingRequirement, PluginError
 from colibris.plugins.registry import found, installed, load_entry_point
 
 SUBSYSTEMS = 'colibris.subsystems'
+COMMANDS = 'colibris.commands'
+
+#: Groups in which several distributions may use the same name: all of them are taken.
+SHARED = ('colibris.command_options', 'colibris.checks')
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,14 @@ def _bases() -> dict[str, type]:
 
 
 def _state(group: str, offer: EntryPoint, offers: tuple[EntryPoint, ...], base: type | None) -> tuple[str, str]:
-    if len(offers) > 1:
+    if len(offers) > 1 and group not in SHARED:
         return 'ambiguous', explain.ambiguous(group, offer.name, offers)
     try:
         target = load_entry_point(offer)
         if base is not None:
             checked(target, base, offer.name)
+        if group == COMMANDS and not isinstance(target, click.Command):
+            raise BrokenPlugin(f'the command {offer.name!r} is no click command but {target!r}')
     except MissingRequirement as exc:
         return 'missing requirement', str(exc)
     except PluginError as exc:
