@@ -79,17 +79,27 @@ async def test_only_some_may_wait(monkeypatch):
     assert await hash_password('x')
 
 
-async def test_an_unknown_account_takes_as_long_as_a_wrong_password():
+async def test_an_unknown_account_takes_as_long_as_a_wrong_password(cheap):
     hashed = await hash_password('correct horse')
     await verify_password('x', None)
     times = {None: [], hashed: []}
-    for _ in range(8):
+    for _ in range(30):
         for stored, taken in times.items():
             begin = time.perf_counter()
             await verify_password('wrong', stored)
             taken.append(time.perf_counter() - begin)
     unknown, wrong = (min(taken) for taken in times.values())
-    assert abs(unknown - wrong) < 0.25 * wrong
+    assert abs(unknown - wrong) < 0.3 * wrong
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    """Hash in one thread, and in some 25 ms: what is measured must not depend on how busy other processors are."""
+    hasher = PasswordHasher(time_cost=2, memory_cost=16 * 1024, parallelism=1)
+    monkeypatch.setattr(passwords, '_hasher', hasher)
+    passwords._nobody.cache_clear()
+    yield
+    passwords._nobody.cache_clear()
 
 
 LOGIN = """
@@ -112,13 +122,14 @@ async def log_in(client, name, password='correct horse'):
 
 @pytest.fixture
 def unthrottled(monkeypatch):
+    """Let everybody try as often as they please."""
     from colibris.authentication import throttle
 
     for name in ('FREE_ATTEMPTS', 'FREE_OF_ACCOUNT', 'FREE_OF_ADDRESS'):
         monkeypatch.setattr(throttle, name, 10**6)
 
 
-async def test_logins_do_not_tell_whether_an_account_exists(serve, database, unthrottled):
+async def test_logins_do_not_tell_whether_an_account_exists(serve, database, unthrottled, cheap):
     client = await serve(database, routes=LOGIN, AUTHENTICATION=AUTHENTICATION)
     from shop.models import User
 
@@ -135,7 +146,7 @@ async def test_logins_do_not_tell_whether_an_account_exists(serve, database, unt
     ]
     times = {case: [] for case in cases}
     answers = set()
-    for _ in range(6):
+    for _ in range(25):
         for name, password in cases:
             begin = time.perf_counter()
             status, body, headers = await log_in(client, name, password)
@@ -145,7 +156,7 @@ async def test_logins_do_not_tell_whether_an_account_exists(serve, database, unt
     assert len(answers) == 1
     assert answers.pop()[0] == 401
     quickest = [min(taken) for taken in times.values()]
-    assert max(quickest) - min(quickest) < 0.3 * min(quickest)
+    assert max(quickest) - min(quickest) < 0.4 * min(quickest)
 
 
 async def test_a_login_replaces_a_weaker_hash(serve, database):

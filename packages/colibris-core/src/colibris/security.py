@@ -91,7 +91,10 @@ _guard: Guard | None = None
 
 
 def install(guard: Guard | None) -> None:
-    """Make *guard* the guard of this process; None takes it away. Called by the subsystem that authenticates."""
+    """Make *guard* the guard of this process; None takes it away. Called by the subsystem that authenticates.
+
+    It is installed when an application is made, to say what needs what, and again when it is opened, to guard.
+    """
     global _guard
     _guard = guard
 

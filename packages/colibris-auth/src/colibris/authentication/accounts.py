@@ -34,17 +34,17 @@ class Accounts:
 
     @property
     def model(self) -> type[Model]:
-        """The model; known once `resolve` was called."""
+        """The model. Raises ImproperlyConfigured if there is none."""
         if self._resolved is None:
-            raise RuntimeError('the accounts are used before the authentication is open')
+            self._resolved = _find_model(self._model)
         return self._resolved
 
     def resolve(self, **fields: str | None) -> None:
-        """Find the model and check that it has *fields*: each is the name of an option and what it says.
+        """Find the model, anew, and check that it has *fields*: each is the name of an option and what it says.
 
         Raises ImproperlyConfigured.
         """
-        self._resolved = _find_model(self._model)
+        self._resolved = None
         fields |= {'active_field': self._active_field, 'inactive_field': self._inactive_field}
         for option, name in fields.items():
             if name is not None:

@@ -34,9 +34,17 @@ class AuthenticationSubsystem(Subsystem[AuthenticationBackend]):
     def _build(self) -> AuthenticationBackend:
         return super().configure()
 
+    def prepare(self) -> None:
+        """Install a guard that knows what is needed for what; it guards once it is open."""
+        if not self.is_open:
+            self._install(self._build())
+
     async def open(self) -> None:
         await super().open()
-        self.guard = Guard(self.backend)
+        self._install(self.backend)
+
+    def _install(self, backend: AuthenticationBackend) -> None:
+        self.guard = Guard(backend)
         security.install(self.guard)
 
     async def close(self) -> None:

@@ -158,8 +158,10 @@ class AuthenticationBackendSuite:
         for headers in (credentials, *invalid):
             with suppress(InvalidCredentials):
                 await backend.authenticate(make_request(headers))
-        # A driver's log of its statements has their values; who turns it on sees the whole database.
-        logged = '\n'.join(record.getMessage() for record in caplog.records if not record.name.startswith('tortoise'))
+        # The drivers of databases log values with statements, if told to; that is not the backend's doing.
+        ours = {'colibris', type(backend).__module__.partition('.')[0]}
+        records = [record for record in caplog.records if record.name.partition('.')[0] in ours]
+        logged = '\n'.join(record.getMessage() for record in records)
         for headers in (credentials, *invalid):
             for secret in (value.rpartition(' ')[2] for value in headers.values()):
                 assert len(secret) < 20 or secret not in logged

@@ -19,19 +19,25 @@ class AuthorizationSubsystem(Subsystem[AuthorizationBackend]):
     requires = ('persist', 'cache', 'authentication')
 
     def configure(self) -> AuthorizationBackend:
-        self.prepare()
-        backend = super().configure()
+        backend = self._build()
         model = authentication.backend.account_model if authentication.is_open else None
         backend.bind(account_model=model, debug=settings.DEBUG)
         return backend
 
     def prepare(self) -> None:
+        """Have the guard know who could have which permissions; it guards once it is open."""
+        backend = self._build()
+        if authentication.guard is not None and not self.is_open:
+            authentication.guard.authorization = backend
+
+    def _build(self) -> AuthorizationBackend:
         if not settings.is_set(authentication.setting):
             raise ImproperlyConfigured(
                 'AUTHORIZATION is set, but AUTHENTICATION is not: nobody would have an account to permit anything to; '
                 'set AUTHENTICATION in settings.py',
                 setting=self.setting,
             )
+        return super().configure()
 
     async def open(self) -> None:
         await super().open()
