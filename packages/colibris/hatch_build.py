@@ -5,7 +5,14 @@ from typing import Any
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 # What `pip install colibris` brings: all that a project made by the starter needs.
-DEPENDENCIES = ['colibris-core', 'colibris-persist', 'colibris-auth']
+DEPENDENCIES = [
+    'colibris-core',
+    'colibris-persist',
+    'colibris-auth',
+    'colibris-cache',
+    'colibris-templates',
+    'colibris-email',
+]
 
 # What `pip install colibris[EXTRA]` adds. A new package adds its line here; `all` follows by itself.
 EXTRAS = {
