@@ -167,3 +167,35 @@ async def test_the_documentation_says_what_needs_what(serve, sqlite):
     assert schemes['bearer'] == {'type': 'http', 'scheme': 'bearer', 'bearerFormat': 'JWT'}
     assert schemes['cookie'] == {'type': 'apiKey', 'in': 'cookie', 'name': '__Host-auth_token'}
     assert schemes['csrf']['name'] == 'X-CSRF-Token'
+
+
+async def test_the_documentation_says_which_permissions(serve, sqlite):
+    views = """
+        from colibris.authorization import Permission
+        from colibris.views import APIView
+
+        class V(APIView):
+            permissions = Permission('editor') | Permission('admin')
+
+            async def get(self):
+                \"\"\"Look.
+
+                It is worth it.
+                \"\"\"
+                return {}
+
+            async def post(self):
+                return {}
+    """
+    client = await serve(
+        sqlite,
+        views=views,
+        routes="from shop.views import V\nROUTES = [('/', V)]\n",
+        AUTHENTICATION=AUTHENTICATION,
+        AUTHORIZATION={'backend': 'role', 'role_field': 'role'},
+    )
+    async with client.get('/api/docs/openapi.json') as response:
+        operations = (await response.json())['paths']['/']
+    assert operations['get']['description'] == 'It is worth it.\n\nNeeds the permission editor or admin.'
+    assert operations['post']['description'] == 'Needs the permission editor or admin.'
+    assert operations['post']['x-permissions'] == 'editor or admin'

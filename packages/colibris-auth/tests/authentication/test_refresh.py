@@ -35,9 +35,6 @@ def quick(monkeypatch):
     from argon2 import PasswordHasher
 
     monkeypatch.setattr(passwords, '_hasher', PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-    passwords._nobody.cache_clear()
-    yield
-    passwords._nobody.cache_clear()
 
 
 @pytest.fixture

@@ -61,6 +61,9 @@ class Guard(Protocol):
     def security_requirements(self, endpoint: Endpoint) -> Sequence[Mapping[str, Sequence[str]]]:
         """Return the OpenAPI security requirements of *endpoint*: any one of them is enough."""
 
+    def describe_permissions(self, endpoint: Endpoint) -> str:
+        """Return which permissions *endpoint* needs, in words; empty if it needs none."""
+
 
 class NoGuard:
     """The guard while AUTHENTICATION and AUTHORIZATION are not set: it guards nothing, and says so at start-up."""
@@ -84,7 +87,10 @@ class NoGuard:
         return {}
 
     def security_requirements(self, endpoint: Endpoint) -> Sequence[Mapping[str, Sequence[str]]]:
-        return [{name: []} for name in self.security_schemes()]
+        return [{name: []} for name in self.security_schemes()] if endpoint.protected else []
+
+    def describe_permissions(self, endpoint: Endpoint) -> str:
+        return ''
 
 
 _guard: Guard | None = None

@@ -101,7 +101,7 @@ class Accounts:
             return _integer(field, text)
         if field.field_type is uuid.UUID:
             return _uuid(text)
-        return text if is_storable(text) else None
+        return _other(field, text)
 
 
 def is_storable(text: str) -> bool:
@@ -121,6 +121,13 @@ def _integer(field: Field[Any], text: str) -> int | None:
     value = int(text)
     lowest, highest = field.constraints.get('ge', -_INT64), field.constraints.get('le', _INT64 - 1)
     return value if lowest <= value <= highest else None
+
+
+def _other(field: Field[Any], text: str) -> Any:
+    try:
+        return field.to_python_value(text) if is_storable(text) else None
+    except (TypeError, ValueError, ArithmeticError):  # not one of its values
+        return None
 
 
 def _uuid(text: str) -> uuid.UUID | None:

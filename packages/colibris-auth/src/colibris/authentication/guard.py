@@ -114,3 +114,7 @@ class Guard:
     def security_requirements(self, endpoint: Endpoint) -> Sequence[Mapping[str, Sequence[str]]]:
         """Return the OpenAPI security requirements of *endpoint*: any one of them is enough."""
         return self.authentication.security_requirements(endpoint.method) if endpoint.protected else []
+
+    def describe_permissions(self, endpoint: Endpoint) -> str:
+        """Return which permissions *endpoint* needs, in words; empty if it needs none."""
+        return str(self._expression(endpoint)) if endpoint.permissions else ''

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import unicodedata
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from colibris.api import ServiceUnavailable
 
@@ -62,10 +63,11 @@ def _verify(hashed: str | None, password: bytes) -> bool:
         return False
 
 
-@lru_cache(maxsize=1)
 def _nobody() -> str:
-    """Return a hash that nobody knows the password of."""
-    return _hasher.hash(os.urandom(32))
+    """Return a hash that nobody knows the password of, as none was hashed; it takes as long to verify as any."""
+    salt, digest = (b64encode(os.urandom(size)).rstrip(b'=').decode() for size in (_hasher.salt_len, _hasher.hash_len))
+    parameters = f'm={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}'
+    return f'$argon2id$v={ARGON2_VERSION}${parameters}${salt}${digest}'
 
 
 def _prepare(password: str) -> bytes:

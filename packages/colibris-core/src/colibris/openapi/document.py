@@ -34,8 +34,7 @@ def build_document(endpoints: Sequence[Endpoint]) -> Json:
     tags: dict[str, None] = {}
     for endpoint, operation_id in zip(documented, operation_ids(documented), strict=True):
         operation = {'operationId': operation_id, **_describe(endpoint, schemas, responses)}
-        if endpoint.protected and schemes:
-            operation['security'] = [dict(each) for each in guard.security_requirements(endpoint)]
+        _add_security(operation, endpoint, guard)
         tags.update(dict.fromkeys(operation['tags']))
         paths[openapi_path(endpoint.path)].setdefault(endpoint.method.lower(), operation)  # as the router: first come
     components, references = _component_schemas(schemas, responses)
@@ -49,6 +48,16 @@ def build_document(endpoints: Sequence[Endpoint]) -> Json:
     if schemes:
         document['components']['securitySchemes'] = schemes
     return document
+
+
+def _add_security(operation: Json, endpoint: Endpoint, guard: security.Guard) -> None:
+    """Add what *endpoint* needs: credentials, and permissions, for which OpenAPI has no word of its own."""
+    if requirements := [dict(each) for each in guard.security_requirements(endpoint)]:
+        operation['security'] = requirements
+    if needed := guard.describe_permissions(endpoint):
+        operation['x-permissions'] = needed
+        told = (operation.get('description'), f'Needs the permission {needed}.')
+        operation['description'] = '\n\n'.join(filter(None, told))
 
 
 def _expand(endpoints: Sequence[Endpoint]) -> Iterator[Endpoint]:
