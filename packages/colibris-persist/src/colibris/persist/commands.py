@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from colibris.persist.migrations.files import Migration
+    from colibris.persist.migrations.runner import Report
 
 F = TypeVar('F', bound=Callable[..., Any])
 
@@ -104,7 +105,7 @@ async def migrate(listing: bool, to: str | None, check: bool, database: str | No
                 if listing:
                     await _list(name)
                 else:
-                    done = await project.migrate(to=to, database=name, report=_report)
+                    done = await project.migrate(to=to, database=name, report=_reporter(name))
                     if not done:
                         click.echo(f'Nothing to apply{_of(name)}.')
 
@@ -120,7 +121,7 @@ async def downgrade(to: str | None, database: str | None) -> None:
     with _readable():
         async with project.opened():
             name = database or 'default'
-            done = await project.downgrade(to=to, database=name, report=_report)
+            done = await project.downgrade(to=to, database=name, report=_reporter(name))
             if not done:
                 click.echo(f'Nothing to take back{_of(name)}.')
 
@@ -150,10 +151,16 @@ async def _list(name: str) -> None:
         )
 
 
-def _report(direction: str, migration: Migration, duration: float) -> None:
-    click.echo(f'{"Applied" if direction == "upgrade" else "Took back"} {migration.name} ({duration:.2f} s)')
-    if direction == 'downgrade' and migration.made:
-        click.echo(f'Warning: it dropped {", ".join(migration.made)}, with all values.', err=True)
+def _reporter(database: str) -> Report:
+    """Return what tells of each migration of *database* that is applied or taken back."""
+
+    def report(direction: str, migration: Migration, duration: float) -> None:
+        done = 'Applied' if direction == 'upgrade' else 'Took back'
+        click.echo(f'{done} {migration.name}{_of(database)} ({duration:.2f} s)')
+        if direction == 'downgrade' and migration.made:
+            click.echo(f'Warning: it dropped {", ".join(migration.made)}, with all values.', err=True)
+
+    return report
 
 
 def _of(database: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from tortoise.expressions import Subquery
 from tortoise.queryset import QuerySet
 
 from colibris.api import list_envelope
@@ -22,12 +23,20 @@ def stable(query: QuerySet[Any]) -> QuerySet[Any]:
     meta = query.model._meta
     orderings = query._orderings or meta.ordering
     names = {name for name, _ in orderings}
-    if names & {meta.pk_attr, 'pk'} and query._orderings:
+    if _orders_by_others(query, names):
+        chosen = Subquery(query.order_by(meta.pk_attr).values_list(meta.pk_attr))
+        query = query.model.filter(pk__in=chosen).using_db(query._db)
+    elif names & {meta.pk_attr, 'pk'} and query._orderings:
         return query
     order = [('-' if direction.value == 'DESC' else '') + name for name, direction in orderings]
     if not names & {meta.pk_attr, 'pk'}:
         order.append(meta.pk_attr)
     return query.order_by(*order)
+
+
+def _orders_by_others(query: QuerySet[Any], names: set[str]) -> bool:
+    """Whether distinct rows are to be ordered by columns of others, which PostgreSQL does in no single SELECT."""
+    return query._distinct and not query._annotations and query._limit is None and any('__' in name for name in names)
 
 
 class PageNumberPagination:

@@ -213,9 +213,9 @@ def test_each_database_has_migrations_of_its_own(project):
     )
     project.write('models.py', MODELS + MODELS.replace('Item', 'Entry') + "    class Meta:\n        database = 'log'\n")
     assert 'Made shop/migrations/log/0001_initial.py:\n  - create table entry\n' in project.run('makemigrations')
-    project.run('migrate')
+    assert 'Applied 0001_initial of log (' in project.run('migrate')
     assert project.run('migrate', '--list') == '[X] 0001_initial\n[X] 0001_initial of log\n'
-    assert 'Took back' in project.run('downgrade', '--database', 'log')
+    assert 'Took back 0001_initial of log (' in project.run('downgrade', '--database', 'log')
     assert project.run('migrate', '--list') == '[X] 0001_initial\n[ ] 0001_initial of log\n'
 
 

@@ -59,3 +59,23 @@ async def test_a_deletion_goes_through_the_hook(client, authors):
     assert (await client.delete(f'/printed/{book.id}')).status == 204
     assert not (await Book.get(id=book.id)).in_print
     assert (await client.get(f'/printed/{book.id}')).status == 404
+
+
+async def test_a_query_that_joins_many_rows_means_each_of_its_own_once(client):
+    from bookshop.models import Author, Book, Tag
+
+    zola = await Author.create(name='Zola')
+    tags = [await Tag.create(name=name) for name in ('long', 'sad')]
+    nana, germinal, _ = [await Book.create(title=title, author=zola) for title in ('Nana', 'Germinal', 'Untagged')]
+    for book in (nana, germinal):
+        await book.tags.add(*tags)
+    resp = await client.get('/tagged', params={'order': 'author__name,title', 'page_size': '1'})
+    page = await resp.json()
+    assert (resp.status, page.get('count')) == (200, 2), page
+    assert [book['title'] for book in page['results']] == ['Germinal']
+    address = f'/tagged/{nana.id}'
+    resp = await client.get(address)
+    assert (resp.status, (await resp.json()).get('title')) == (200, 'Nana')
+    resp = await client.patch(address, json={'title': 'Nana again'})
+    assert (resp.status, (await resp.json()).get('title')) == (200, 'Nana again')
+    assert (await client.delete(address)).status == 204

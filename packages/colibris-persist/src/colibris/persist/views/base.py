@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from tortoise.exceptions import MultipleObjectsReturned
 from tortoise.exceptions import ValidationError as ModelValidationError
 from tortoise.expressions import Q
 from tortoise.models import Model
@@ -194,10 +195,12 @@ class ModelView(APIView):
         condition = self.parts().identify(given)
         if condition is None:
             raise api.NotFound
-        obj = await (await self._query()).get_or_none(condition)
-        if obj is None:
+        found = await (await self._query()).filter(condition).limit(2)
+        if not found:
             raise api.NotFound
-        return obj
+        if found[0].pk != found[-1].pk:  # a query that joins others may give the same row again, but no second one
+            raise MultipleObjectsReturned(self.model)
+        return found[0]
 
     def _is_own_account(self, given: str) -> bool:
         """Whether *given*, from the URL, identifies the account of a request that reads: it is fetched already."""

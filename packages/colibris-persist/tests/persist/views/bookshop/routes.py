@@ -19,4 +19,6 @@ ROUTES = [
     ('/samples/{id}', views.SampleView),
     ('/printed', views.PrintedBooksView),
     ('/printed/{id}', views.PrintedBookView),
+    ('/tagged', views.TaggedBooksView),
+    ('/tagged/{id}', views.TaggedBookView),
 ]

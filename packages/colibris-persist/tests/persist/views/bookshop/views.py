@@ -144,3 +144,22 @@ class PrintedBookView(RetrieveUpdateDestroyModelView):
     async def perform_destroy(self, obj):
         obj.in_print = False
         await obj.save()
+
+
+class TaggedBooksView(ModelView, ListMixin):
+    """Knows only the books that have a tag, each once."""
+
+    model = models.Book
+    response_schema_class = schemas.BookSchema
+    filter_class = filters.BookFilter
+
+    def get_query(self):
+        return super().get_query().filter(tags__name__in=['long', 'sad']).distinct()
+
+
+class TaggedBookView(RetrieveUpdateDestroyModelView):
+    model = models.Book
+    body_schema_class = schemas.BookSchema
+
+    def get_query(self):
+        return super().get_query().filter(tags__name__in=['long', 'sad'])
