@@ -175,3 +175,23 @@ def test_a_default_that_is_no_value_for_its_field_is_named(history, default):
     history.make(BEFORE)
     with pytest.raises(MigrationError, match=r"Item\.due: 'tomorrow' is not a value for a DatetimeField"):
         history.make(BEFORE + f'    due = fields.DatetimeField({default})\n')
+
+
+LONG = 'a_name_that_nobody_would_ever_choose_for_anything_but_who_knows_it'
+
+
+@pytest.mark.parametrize(
+    ('source', 'option'),
+    [
+        (BEFORE + f"    class Meta:\n        table = '{LONG}'\n", 'table'),
+        (BEFORE + f'    {LONG} = fields.IntField(null=True)\n', 'source_field'),
+        (BEFORE + f"    class Meta:\n        indexes = [Index(fields=['size'], name='{LONG}')]\n", 'name of the index'),
+        (
+            BEFORE + f"    items = fields.ManyToManyField('models.Item', related_name='back', through='{LONG}')\n",
+            'through',
+        ),
+    ],
+)
+def test_a_name_that_databases_would_cut_off_is_refused(history, source, option):
+    with pytest.raises(MigrationError, match=f"'{LONG}' is longer than the 63 bytes.* by {option}"):
+        history.make(source)

@@ -34,6 +34,8 @@ from colibris.persist.models import database_of
 #: Our entry in aerich's description of a model, and its version.
 ENTRY = 'colibris'
 VERSION = 1
+#: In bytes; PostgreSQL cuts off what is longer, MySQL takes one more character.
+MAX_NAME = 63
 
 State = dict[str, dict[str, Any]]
 
@@ -77,6 +79,8 @@ def read_state(models: Iterable[type[Model]]) -> State:
     for model in models:
         described = _describe(model)
         tables = [_table(model), *_relation_tables(model, own_tables)]
+        for table in tables:
+            _check_names(table)
         described[ENTRY] = {'version': VERSION, 'tables': [schema.dump(table) for table in tables]}
         state[described['name']] = described
     return state
@@ -154,6 +158,21 @@ def _table(model: type[Model]) -> Table:
         comment=meta.table_description or '',
         schema=meta.schema or '',
     )
+
+
+def _check_names(table: Table) -> None:
+    """Raise MigrationError if a database would cut off a name, so that it could be another's."""
+    named = [(table.name, 'table')]
+    named += [(column.name, 'source_field') for column in table.columns]
+    named += [(key.name, 'name of the index') for key in table.keys]
+    for name, option in named:
+        if len(name.encode()) > MAX_NAME:
+            if '.' in table.model:
+                option = 'through, or forward_key and backward_key'
+            raise MigrationError(
+                f'{table.model}: the name {name!r} is longer than the {MAX_NAME} bytes that databases take;'
+                f' give a shorter one by {option}'
+            )
 
 
 def _column(model: type[Model], name: str) -> Column:
