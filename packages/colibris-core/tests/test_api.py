@@ -84,6 +84,12 @@ def test_of_duplicate_keys_the_last_wins():
     assert api.decode_json(b'{"a": 1, "a": 2}') == {'a': 2}
 
 
+def test_what_is_wrong_with_json_is_told_as_a_sentence():
+    with pytest.raises(api.ParseError) as caught:
+        api.decode_json(b'{"a": Infinity}')
+    assert caught.value.message == 'the body is not valid JSON: invalid character (byte 6)'
+
+
 @pytest.mark.parametrize(('count', 'pages'), [(None, None), (0, 0), (1, 1), (25, 1), (26, 2)])
 def test_the_list_envelope_counts_pages(count, pages):
     envelope = api.list_envelope([], count=count, page=1, page_size=25)

@@ -221,7 +221,8 @@ def decode_json(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
     except msgspec.DecodeError as exc:
-        raise ParseError(f'the body is not valid JSON: {_lower_first(str(exc))}') from exc
+        reason = str(exc).removeprefix('JSON is malformed: ')
+        raise ParseError(f'the body is not valid JSON: {_lower_first(reason)}') from exc
     except UnicodeDecodeError as exc:
         raise ParseError(f'the body is not valid JSON: invalid UTF-8 at byte {exc.start}') from exc
     except RecursionError as exc:
