@@ -1,9 +1,12 @@
 """The queue: it retries, is bounded, and lets nothing vanish in silence."""
 
 import asyncio
+import gc
+import logging
 import time
 
 import pytest
+from aiosmtplib.protocol import SMTPProtocol
 
 from colibris.email.base import EmailBackend
 from colibris.email.errors import PermanentFailure, RecipientsRefused, TemporaryFailure
@@ -190,3 +193,64 @@ async def test_ten_thousand_messages_arrive(start):
     await backend.close()
     assert len(inbox.messages) == count
     assert mailer.queued_bytes == 0
+
+
+async def test_waiting_messages_cost_the_garbage_collector_nothing():
+    mailer = Mailer(Scripted(asyncio.sleep(60)), shutdown_timeout=0)
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(2_000):
+        mailer.put(mailer.prepare(message(subject=str(number), html='<p>')))
+    for _ in range(3):
+        gc.collect()
+    assert len(gc.get_objects()) - before < 500
+    logging.disable()
+    await mailer.close()
+    logging.disable(logging.NOTSET)
+
+
+async def test_a_message_counts_as_what_it_takes(caplog):
+    mailer = Mailer(Scripted(asyncio.sleep(0.1)), max_queue_bytes=10_000_000)
+    large = message()
+    large.attach('a.bin', bytes(9_900_000))
+    mailer.put(mailer.prepare(large))
+    assert 9_900_000 < mailer.queued_bytes < 9_910_000
+    crowd = message(bcc=[f'u{number}@example.com' for number in range(2_000)])
+    mailer.put(mailer.prepare(crowd))
+    assert 'dropped: its' in caplog.text
+    await mailer.close()
+
+
+async def test_a_backend_that_cannot_rest_does_not_end_the_queue(until, monkeypatch, caplog):
+    class Restless(Scripted):
+        async def rest(self):
+            raise OSError('no rest')
+
+    monkeypatch.setattr('colibris.email.mailer._IDLE', 0.01)
+    mailer = Mailer(Restless())
+    await until(lambda: 'no rest' in caplog.text)
+    mailer.put(mailer.prepare(message()))
+    await until(lambda: mailer._backend.delivered)
+    await mailer.close()
+
+
+async def test_a_large_message_is_written_piece_by_piece(start, monkeypatch):
+    inbox, server = start(data_size_limit=0)
+    backend = SMTPBackend(host='127.0.0.1', port=server.port)
+    mailer = Mailer(backend, shutdown_timeout=60)
+    pieces = []
+    write = SMTPProtocol.write
+
+    def recorded(protocol, data):
+        pieces.append(len(data))
+        write(protocol, data)
+
+    monkeypatch.setattr(SMTPProtocol, 'write', recorded)
+    large = message()
+    large.attach('large.bin', bytes(range(256)) * 4 * 20_000)
+    await mailer.deliver(mailer.prepare(large))
+    (data,) = inbox.messages
+    assert len(data) > 20_000_000
+    assert max(pieces) < 70_000
+    await mailer.close()
+    await backend.close()

@@ -172,3 +172,96 @@ def test_an_attached_message_is_carried_as_a_file():
     message.attach('a.eml', b'Subject: inner\r\n\r\ntext', 'message/rfc822')
     (part,) = parsed(message).iter_attachments()
     assert (part.get_content_type(), part.get_payload(decode=True)[:8]) == ('application/octet-stream', b'Subject:')
+
+
+def headers_of(message):
+    head, _, _ = message.seal(None).data.partition(b'\r\n\r\n')
+    return head.decode()
+
+
+def test_long_words_of_headers_stay_whole():
+    ids = ' '.join(f'<{"a" * 90}{number}@example.com>' for number in range(3))
+    url = f'<https://example.com/{"x" * 200}>'
+    head = headers_of(EmailMessage('s', 'b', headers={'References': ids, 'List-Unsubscribe': url}, **PEOPLE))
+    assert f'References: {ids}' in head
+    assert f'List-Unsubscribe: {url}' in head
+    assert max(map(len, head.split('\r\n'))) <= 998
+
+
+def test_encoded_words_are_short_enough():
+    message = EmailMessage('Grüße ' * 100, 'b', 'a@example.com', [f'"Ünal, {n}" <u{n}@example.com>' for n in range(50)])
+    head = headers_of(message)
+    assert max(map(len, head.split('\r\n'))) <= 78
+    arrived = parsed(message)
+    assert arrived['Subject'] == ('Grüße ' * 100)
+    assert [address.addr_spec for address in arrived['To'].addresses] == [f'u{n}@example.com' for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [{'reply_to': ['jürgen@example.com']}, {'from_': 'jürgen@example.com'}, {'bcc': ['jürgen@example.com']}],
+)
+def test_any_address_beyond_ascii_makes_the_headers_utf8(arguments):
+    envelope = EmailMessage('s', 'b', **{**PEOPLE, **arguments}).seal(None)
+    assert envelope.smtputf8
+    if 'bcc' not in arguments:
+        assert 'jürgen@example.com'.encode() in envelope.data
+
+
+def test_domains_are_encoded_by_idna_2008():
+    message = EmailMessage('s', 'b', 'a@straße.example', ['b@Bücher.Example'])
+    assert (message.seal(None).sender, message.seal(None).recipients) == (
+        'a@xn--strae-oqa.example',
+        ('b@xn--bcher-kva.example',),
+    )
+
+
+@pytest.mark.parametrize('size', [65_536, 65_537, 57 * 4096, 57 * 4096 + 1, 3_000_000])
+def test_large_attachments_arrive(size):
+    contents = [bytes(range(256)) * (size // 256 + 1), b'\xff' * size, b'small']
+    message = EmailMessage('s', 'b', html='<p>', **PEOPLE)
+    message.attach_inline('a.png', contents[0])
+    message.attach('b.bin', contents[1])
+    message.attach('c.txt', contents[2])
+    data = message.seal(None).data
+    arrived = message_from_bytes(data, policy=policy.default)
+    inline = next(part for part in arrived.walk() if part['Content-ID'])
+    attached = [part.get_payload(decode=True) for part in arrived.iter_attachments()]
+    assert [inline.get_payload(decode=True), *attached] == contents
+    assert max(map(len, data.split(b'\r\n'))) <= 78
+    assert data.count(b'\n') == data.count(b'\r\n') == data.count(b'\r')
+
+
+@pytest.mark.parametrize('body', ['a\nb\rc\r\nd', '.\n..\n', 'x' * 5000, 'ü' * 5000, '\0', ' ', 'From me\n'])
+def test_any_text_arrives(body):
+    message = EmailMessage('s', body, **PEOPLE)
+    data = message.seal(None).data
+    assert data.count(b'\n') == data.count(b'\r\n') == data.count(b'\r')
+    assert b'\0' not in data
+    arrived = parsed(message).get_content().splitlines()
+    assert arrived == body.splitlines()
+
+
+def test_text_that_is_attached_says_how_it_is_encoded():
+    message = EmailMessage('s', 'b', **PEOPLE)
+    message.attach('a.csv', 'a;ü')
+    message.attach('b.csv', 'ü'.encode('latin-1'), 'text/csv; charset="iso-8859-1"')
+    first, second = parsed(message).iter_attachments()
+    assert (first.get_content(), first.get_content_charset()) == ('a;ü', 'utf-8')
+    assert second.get_content() == 'ü'
+
+
+@pytest.mark.parametrize(
+    'arguments', [{'subject': '\ud800'}, {'body': '\ud800'}, {'html': '\ud800'}, {'headers': {'X-A': '\ud800'}}]
+)
+def test_half_surrogate_pairs_are_refused_at_once(arguments):
+    with pytest.raises(ValueError, match='surrogate'):
+        EmailMessage(**{'subject': 's', 'body': 'b', **PEOPLE, **arguments})
+
+
+def test_a_frozen_message_thaws_as_it_was():
+    message = EmailMessage('s', 'b', cc=['c@example.com'], html='<p>', headers={'X-A': '1'}, **PEOPLE)
+    message.attach('a', b'b')
+    thawed = EmailMessage.thaw(message.freeze())
+    assert vars(thawed) == vars(message)
+    assert thawed.to is not message.to

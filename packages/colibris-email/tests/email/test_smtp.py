@@ -3,7 +3,7 @@
 import pytest
 
 from colibris.email import PermanentFailure, RecipientsRefused, TemporaryFailure
-from colibris.email.smtp import SMTPBackend
+from colibris.email.smtp import SMTPBackend, _pieces
 from colibris.email.testing import EmailBackendSuite, sealed
 
 
@@ -171,3 +171,56 @@ async def test_letters_beyond_ascii_before_the_at(smtp):
     with pytest.raises(PermanentFailure, match='SMTPUTF8'):
         await backend.deliver(sealed(to=['jürgen@example.com']))
     await backend.close()
+
+
+async def test_a_server_that_closes_an_idle_connection_with_421_is_connected_to_again(smtp):
+    inbox, backend = smtp()
+    await backend.deliver(sealed())
+    inbox.faults.append('421 too long idle')
+    await backend.deliver(sealed())
+    assert (len(inbox.messages), inbox.connections) == (2, 2)
+    inbox.faults += ['421 going down'] * 2
+    with pytest.raises(TemporaryFailure, match='421'):
+        await backend.deliver(sealed())
+    await backend.close()
+
+
+async def test_a_message_that_is_too_large_is_refused_before_it_is_sent(smtp):
+    inbox, backend = smtp({'data_size_limit': 10_000})
+    with pytest.raises(PermanentFailure, match='552'):
+        await backend.deliver(sealed(body='x' * 20_000))
+    await backend.deliver(sealed())
+    assert len(inbox.messages) == 1
+    await backend.close()
+
+
+async def test_health_needs_no_login(start, certificates):
+    ca_file, context = certificates
+    inbox, server = start(auth=True, tls_context=context, require_starttls=True)
+    options = {'host': '127.0.0.1', 'port': server.port, 'use_tls': True, 'ca_file': ca_file, 'timeout': 5}
+    backend = SMTPBackend(username='user', password='right', **options)
+    await backend.open()
+    for _ in range(3):
+        await backend.check_health()
+    assert len(inbox.logins) == 1
+    with pytest.raises(PermanentFailure, match='535'):
+        await SMTPBackend(username='user', password='wrong', **options).open()
+    await backend.close()
+
+
+def test_empty_credentials_are_none():
+    SMTPBackend(username='', password='')
+    with pytest.raises(ValueError, match='belong together'):
+        SMTPBackend(username='user', password='', use_tls=True)
+
+
+def test_a_wrong_file_of_authorities_is_named():
+    with pytest.raises(ValueError, match='ca_file'):
+        SMTPBackend(use_tls=True, ca_file='/nowhere')
+
+
+@pytest.mark.parametrize('size', [0, 1, 65_533, 65_534, 65_535, 65_536, 65_537, 131_072])
+def test_lines_that_begin_with_a_dot_double_it_wherever_pieces_end(size):
+    data = b'x' * size + b'\r\n.\r\n..a\r\nb.\r\n'
+    assert b''.join(_pieces(data)) == data.replace(b'\r\n.', b'\r\n..') + b'.\r\n'
+    assert b''.join(_pieces(b'.' + data)).startswith(b'..')

@@ -78,6 +78,11 @@ def test_compiled_templates_are_kept(tmp_path):
         ('fr, de;q=0.5', 'de'),
         ('de;q=0.5, pt-BR;q=0.9', 'pt-BR'),
         ('de;q=0, pt', 'pt-BR'),
+        ('en;q=0', 'de'),
+        ('en;q=0, *;q=0.5', 'de'),
+        ('de-DE-1996;q=0.8, en;q=0.1', 'de'),
+        ('fr;level=1;q=0.9, de;q=0.95', 'de'),
+        ('en;q=0, de;q=0, pt-BR;q=0', 'en'),
         ('fr, *', 'en'),
         ('de;q=x, ;;, q', 'en'),
         (',' * 100_000, 'en'),
@@ -170,3 +175,71 @@ def test_without_a_setting_templates_say_what_to_set():
 def test_the_backend_is_found_by_alias_and_by_path(backend):
     with settings.override(TEMPLATE={'backend': backend}):
         assert type(subsystem.configure()) is Jinja2Backend
+
+
+def test_the_longest_part_of_a_language_decides():
+    assert negotiate('zh-Hant-TW', ['en', 'zh', 'zh-Hant']) == 'zh-Hant'
+    assert negotiate('zh-Hans-CN', ['en', 'zh', 'zh-Hant']) == 'zh'
+
+
+def test_an_undefined_variable_is_logged_with_file_and_line(tmp_path, caplog):
+    (tmp_path / 'outer.txt').write_text('\n{% include "inner.txt" %}')
+    (tmp_path / 'inner.txt').write_text('\n\n{{ nothing }}')
+    backend = Jinja2Backend(paths=[tmp_path])
+    assert backend.render('outer.txt', {}).strip() == ''
+    assert f'{tmp_path / "inner.txt"}, line 3: ' in caplog.text
+    assert "'nothing' is undefined" in caplog.text
+    backend.render_string('\n{{ other }}', {})
+    assert "line 2: Template variable warning: 'other'" in caplog.text
+
+
+def test_a_missing_template_that_is_included_is_told_with_file_and_line(tmp_path):
+    (tmp_path / 'a.txt').write_text('\n{% include "gone.txt" %}')
+    with pytest.raises(template.TemplateNotFound, match=r"a\.txt, line 2: there is no template 'gone\.txt'") as raised:
+        Jinja2Backend(paths=[tmp_path]).render('a.txt', {})
+    assert raised.value.name == 'gone.txt'
+
+
+def test_text_can_be_left_as_it_is():
+    assert Jinja2Backend().render_string('{{ a }}', {'a': '<'}, escape=False) == '<'
+    assert Jinja2Backend().render_string('{{ a }}', {'a': '<'}) == '&lt;'
+
+
+def test_an_error_in_a_string_names_the_line():
+    with pytest.raises(template.TemplateError, match=r'^<string>, line 2: ZeroDivisionError'):
+        Jinja2Backend().render_string('\n{{ 1 / 0 }}', {})
+
+
+@pytest.mark.parametrize('option', ['paths', 'packages', 'extensions', 'languages'])
+def test_a_string_in_place_of_a_list_is_refused(option):
+    with pytest.raises(TypeError, match=rf"{option} must be a list, not str: {option}=\['de'\]"):
+        Jinja2Backend(translations='gettext', **{option: 'de'})
+
+
+def test_an_extension_that_cannot_be_imported_is_named():
+    with pytest.raises(ValueError, match=r"extensions: 'no\.such\.Extension'"):
+        Jinja2Backend(extensions=['no.such.Extension'])
+
+
+def test_a_folder_for_compiled_templates_is_made(tmp_path):
+    (tmp_path / 'a.txt').write_text('text')
+    folder = tmp_path / 'made' / 'cache'
+    assert Jinja2Backend(paths=[tmp_path], bytecode_cache=folder).render('a.txt', {}) == 'text'
+    assert list(folder.iterdir())
+    with pytest.raises(ValueError, match='bytecode_cache'):
+        Jinja2Backend(bytecode_cache=tmp_path / 'a.txt')
+
+
+def test_templates_are_rendered_where_nothing_can_be_written(tmp_path, caplog):
+    (tmp_path / 'a.txt').write_text('text')
+    backend = Jinja2Backend(paths=[tmp_path], bytecode_cache=tmp_path / 'cache')
+    (tmp_path / 'cache').rmdir()
+    assert backend.render('a.txt', {}) == 'text'
+    assert 'is not kept' in caplog.text
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path, caplog):
+    setting = {'backend': 'jinja2', 'paths': ['nowhere']}
+    with settings.override(TEMPLATE=setting, PROJECT_PACKAGE_DIR=str(tmp_path / 'shop')):
+        subsystem.configure()
+    assert f'there is no folder {tmp_path / "nowhere"}' in caplog.text
