@@ -1,11 +1,12 @@
 """The application: routes, life cycle, health, and what is refused at start-up."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientPayloadError, FormData
+from aiohttp import ClientPayloadError, FormData, WSCloseCode
 from yarl import URL
 
 from colibris.app import HealthException, create_app
@@ -448,3 +449,27 @@ def test_a_wrong_middleware_is_told_with_its_setting(project, path):
     project(settings=f"MIDDLEWARE = ['{path}']")
     with pytest.raises((ImproperlyConfigured, PluginError), match=r'^MIDDLEWARE \(settings.py\): .*' + path):
         create_app()
+
+
+async def test_websockets_are_told_that_the_service_stops(project, aiohttp_client):
+    project(
+        routes="""
+        from aiohttp import web
+
+        async def echo(request):
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            async for message in socket:
+                await socket.send_str(message.data)
+            return socket
+
+        ROUTES = [('/echo', echo)]
+        """
+    )
+    client = await aiohttp_client(create_app())
+    socket = await client.ws_connect('/echo')
+    await socket.send_str('hello')
+    assert await socket.receive_str() == 'hello'
+    stopping = asyncio.create_task(client.server.runner.shutdown())
+    assert (await socket.receive()).data == WSCloseCode.GOING_AWAY
+    await asyncio.wait_for(stopping, 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,8 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from aiosignal import Signal
 
 from colibris import health, middleware, plugins, routes, security, subsystems
@@ -23,6 +25,9 @@ from colibris.health import HealthException
 __all__ = ['HealthException', 'create_app']
 
 logger = logging.getLogger(__name__)
+
+#: The WebSockets that are open.
+_WEBSOCKETS = web.AppKey('websockets', WeakSet[web.WebSocketResponse])
 
 
 def create_app() -> web.Application:
@@ -38,6 +43,9 @@ def create_app() -> web.Application:
     app = web.Application(middlewares=_middlewares(), client_max_size=settings.MAX_REQUEST_BODY_SIZE)
     _add_routes(app)
     app.on_response_prepare.append(security.prepare_response)
+    app.on_response_prepare.append(_note_websocket)
+    app.on_shutdown.append(_close_websockets)
+    app[_WEBSOCKETS] = WeakSet()
     app.cleanup_ctx.append(_lifespan)
     return app
 
@@ -83,6 +91,17 @@ async def _init(app: web.Application) -> None:
         result = init(app)
         if inspect.isawaitable(result):
             await result
+
+
+async def _note_websocket(request: web.Request, response: web.StreamResponse) -> None:
+    if isinstance(response, web.WebSocketResponse):
+        request.config_dict[_WEBSOCKETS].add(response)
+
+
+async def _close_websockets(app: web.Application) -> None:
+    """Tell the other ends that the service goes away; they would keep it from ending otherwise."""
+    closing = (socket.close(code=WSCloseCode.GOING_AWAY, message=b'the service stops') for socket in app[_WEBSOCKETS])
+    await asyncio.gather(*closing, return_exceptions=True)
 
 
 def _hook(name: str) -> Callable[..., Any] | None:

@@ -279,8 +279,20 @@ class TestErrors:
 
     def test_in_debug_the_traceback_of_an_unforeseen_error_is_shown(self, project_folder):
         project_folder.write('shop/settings.py', 'DEBUG = True\n')
-        project_folder.write('shop/routes.py', '1 / 0\n')
-        assert 'Traceback' in project_folder.run('routes').stderr
+        project_folder.write('shop/commands.py', 'import click\n\n@click.command()\ndef fail():\n    1 / 0\n')
+        result = project_folder.run('fail')
+        first, frame, *_, last = lines(result.stderr)
+        assert first.startswith('Traceback')
+        assert 'shop/commands.py' in frame
+        assert last == 'Error: shop/commands.py, line 5: ZeroDivisionError: division by zero'
+
+    def test_in_debug_an_error_of_an_import_is_one_line(self, project_folder):
+        project_folder.write('shop/settings.py', 'DEBUG = True\n')
+        project_folder.write('shop/routes.py', 'from shop import views\n')
+        project_folder.write('shop/views.py', 'import nowhere\n')
+        assert lines(project_folder.run('routes').stderr) == [
+            "Error: shop/views.py, line 1: ModuleNotFoundError: No module named 'nowhere'"
+        ]
 
     def test_in_debug_a_mistake_that_explains_itself_is_one_line(self, project_folder):
         project_folder.write('shop/settings.py', 'DEBUG = True\n')

@@ -263,3 +263,16 @@ async def read_until(stream, text, limit=30):
     line = await asyncio.wait_for(asyncio.to_thread(read), limit)
     assert line is not None, f'{text} was never written'
     return line
+
+
+async def test_newcomers_are_refused_while_a_worker_finishes_a_request(shop, connect):
+    shop.start('--workers', '2')
+    answer = asyncio.create_task((await connect(shop.port)).get('/?s=4'))
+    await asyncio.sleep(0.3)
+    shop.process.terminate()
+    await asyncio.sleep(1.5)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.wait_for(connect(shop.port), 1)
+    assert not answer.done()
+    assert (await answer)[0] == 200
+    assert await shop.exit_code() == 0

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import Any, ParamSpec, cast
 
 import click
@@ -136,6 +137,26 @@ def _line_of(error: BaseException, project: Project | None) -> str | None:
     package = package_folder(project)
     inside = [(Path(name), number) for name, number in lines if name and Path(name).is_relative_to(package)]
     return f'{inside[-1][0].relative_to(project.root)}, line {inside[-1][1]}' if inside else None
+
+
+def is_of_import(error: BaseException, project: Project | None) -> bool:
+    """Tell whether *error* arose while a module of the project was imported: its line says all there is to say."""
+    if project is None:
+        return False
+    package = package_folder(project)
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame.name for frame in frames if Path(frame.filename).is_relative_to(package)]
+    return bool(inside) and inside[-1] == '<module>'
+
+
+def from_project(error: BaseException, project: Project | None) -> TracebackType | None:
+    """Return the traceback of *error* from the first line of the project on; all of it if there is no such line."""
+    start = error.__traceback__
+    while project is not None and start is not None:
+        if Path(start.tb_frame.f_code.co_filename).is_relative_to(package_folder(project)):
+            return start
+        start = start.tb_next
+    return error.__traceback__
 
 
 def run_async(main: Coroutine[Any, Any, Any]) -> Any:

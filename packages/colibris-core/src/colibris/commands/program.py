@@ -11,7 +11,7 @@ import click
 from colibris import plugins
 from colibris._version import __version__
 from colibris.commands import own
-from colibris.commands.context import CommandError, Place, describe, speaks_for_itself
+from colibris.commands.context import CommandError, Place, describe, from_project, is_of_import, speaks_for_itself
 from colibris.conf import settings
 from colibris.conf.project import Project
 
@@ -78,9 +78,10 @@ class Program(click.Group):
         except (click.exceptions.Exit, click.Abort, click.UsageError, BrokenPipeError):
             raise
         except Exception as error:
-            if _wants_traceback(ctx, error):
+            if ctx.params.get('traceback'):
                 traceback.print_exception(error)
-                raise click.exceptions.Exit(1) from error
+            elif _is_worth_a_traceback(error, _project(ctx)):
+                traceback.print_exception(error.with_traceback(from_project(error, _project(ctx))))
             if isinstance(error, click.ClickException):
                 raise
             raise CommandError(describe(error, _project(ctx))) from error
@@ -135,11 +136,9 @@ def _with_options(name: str, command: click.Command) -> click.Command:
     return command
 
 
-def _wants_traceback(ctx: click.Context, error: Exception) -> bool:
-    """Tell whether *error* is to be shown with its traceback: when asked for, or in DEBUG if it was not foreseen."""
-    if ctx.params.get('traceback'):
-        return True
-    return settings.loaded and settings.DEBUG and not speaks_for_itself(error)
+def _is_worth_a_traceback(error: Exception, project: Project | None) -> bool:
+    """Tell whether *error* is to be shown with its traceback in DEBUG: one line does not tell how it came about."""
+    return settings.loaded and settings.DEBUG and not speaks_for_itself(error) and not is_of_import(error, project)
 
 
 @click.group(cls=Program, context_settings={'help_option_names': ['-h', '--help']})

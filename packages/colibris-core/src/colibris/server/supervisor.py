@@ -41,6 +41,8 @@ class Keeper:
         """Start the process whenever it is not running, until `stop`; return its last exit code."""
         while True:
             if self.child is None:
+                if self._stopping.is_set():
+                    return 0
                 self.child = await self._start()
             if self._stopping.is_set():
                 self.child.signal(signal.SIGTERM)
@@ -50,8 +52,6 @@ class Keeper:
                 return code if self.child.came_up else 0
             await self._wait_to_restart(code, time.monotonic() - born)
             self.child = None
-            if self._stopping.is_set():
-                return 0
 
     async def _wait_to_restart(self, code: int, lived: float) -> None:
         self._pause = FIRST_PAUSE if lived >= STABLE else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
@@ -119,14 +119,14 @@ class Supervisor:
         refuse_newcomers(self._sockets)
         for keeper in self._keepers:
             keeper.stop()
+        for sock in self._sockets:  # so that the last worker that stops accepting closes them: newcomers are refused
+            sock.close()
         _, late = await asyncio.wait(keeping, timeout=self._shutdown.limit + CLOSING)
         if late:
             logger.error('%d processes did not end in time and are killed', len(late))
             for keeper in self._keepers:
                 keeper.kill()
         codes = await asyncio.gather(*keeping)
-        for sock in self._sockets:
-            sock.close()
         return 1 if any(codes) else 0
 
     def _kill(self, number: int) -> None:
