@@ -261,3 +261,24 @@ async def test_a_file_with_a_private_key(serve, tmp_path):
     file.write_bytes(pem)
     with pytest.raises(WRONG, match='it holds a private key'):
         await serve(AUTHENTICATION={'backend': 'jwt', 'public_key_file': str(file)})
+
+
+async def test_a_refresh_view_without_refresh_tokens(serve, sqlite):
+    routes = "from colibris.authentication.views import RefreshView\nROUTES = [('/', RefreshView)]\n"
+    with pytest.raises(ImproperlyConfigured, match='has nothing to exchange'):
+        await serve(sqlite, routes=routes, AUTHENTICATION={**JWT, 'refresh_validity_seconds': None})
+
+
+async def test_a_login_view_without_refresh_tokens(serve, sqlite):
+    from colibris import subsystems
+    from colibris.authentication import hash_password
+
+    routes = "from colibris.authentication.views import LoginView\nROUTES = [('/login', LoginView)]\n"
+    options = {**JWT, 'login_field': 'username', 'refresh_validity_seconds': None}
+    client = await serve(sqlite, routes=routes, AUTHENTICATION=options)
+    from shop.models import User
+
+    assert subsystems.model_modules() == ('shop.models',)
+    await User.create(username='ann', password=await hash_password('correct horse'))
+    async with client.post('/login', json={'username': 'ann', 'password': 'correct horse'}) as response:
+        assert set(await response.json()) == {'access_token', 'token_type', 'expires_in'}

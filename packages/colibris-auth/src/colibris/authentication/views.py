@@ -179,6 +179,15 @@ class RefreshView(TokenView):
     ignores_credentials: ClassVar[bool] = True
 
     @classmethod
+    def check_backend(cls, backend: AuthenticationBackend) -> None:
+        super().check_backend(backend)
+        if getattr(backend, 'refresh_validity_seconds', None) is None:
+            raise ImproperlyConfigured(
+                f"{cls.__qualname__} has nothing to exchange: AUTHENTICATION['refresh_validity_seconds'] is None",
+                setting='AUTHENTICATION.refresh_validity_seconds',
+            )
+
+    @classmethod
     def describe(cls, method: str) -> Description:
         return Description(errors=(api.Unauthenticated,))
 
@@ -212,6 +221,10 @@ class ChangePasswordView(TokenView):
     authentication_required = True
     body_schema_class = ChangePasswordSchema
     response_schema_class = PasswordChangedSchema
+
+    @classmethod
+    def describe(cls, method: str) -> Description:
+        return Description(errors=(api.Conflict, TooManyAttempts))
 
     async def post(self) -> web.Response:
         """Change the password."""
