@@ -1,6 +1,6 @@
 """The examples of the page that users of Colibris 0.8 know: they work as they stood there, but for ``await``.
 
-What lies in packages that come with their own issues (cache, templates, email, tasks, authentication) is tested there.
+What lies in packages that come with their own issues (tasks, authentication) is tested there.
 """
 
 from __future__ import annotations
@@ -284,6 +284,85 @@ DATABASE = {
 }
 """
 
+CACHE = """
+CACHE = {
+    'backend': 'colibris.cache.redis.RedisBackend',
+    'host': '127.0.0.1',
+    'port': 6379,
+    'db': 0,
+    'password': 'yourpassword'
+}
+"""
+
+TEMPLATE = """
+TEMPLATE = {
+    'backend': 'colibris.template.jinja2.Jinja2Backend',
+    'extensions': ['jinja2.ext.do'],
+    'translations': 'gettext'
+}
+"""
+
+EMAIL = """
+EMAIL = {
+    'default_from': 'myservice@example.com',
+    'backend': 'colibris.email.console.ConsoleBackend'
+}
+"""
+
+SMTP = """
+EMAIL = {
+    'backend': 'colibris.email.smtp.SMTPBackend',
+    'host': 'smtp.gmail.com',
+    'port': 587,
+    'use_tls': True,
+    'username': 'user@gmail.com',
+    'password': 'yourpassword'
+}
+"""
+
+USE = """
+from colibris import cache
+
+my_value = [1, 2]
+
+await cache.set('my_key', my_value, lifetime=300)
+
+my_value = await cache.get('my_key', default='some_default')
+assert my_value == [1, 2]
+
+await cache.delete('my_key')
+assert await cache.get('my_key', default='some_default') == 'some_default'
+
+from colibris import template
+
+result = template.render('my_template.txt', var1='value1', var2=16)
+assert result == 'value1 16'
+
+result = template.render_string('Variable var1 is {{ var1 }} and var2 is {{ var2 }}.', var1='value1', var2=16)
+assert result == 'Variable var1 is value1 and var2 is 16.'
+
+from colibris.shortcuts import html_response_template
+
+def index(request):
+    return html_response_template('index.html', var1='value1')
+
+assert index(None).text == '<p>value1</p>'
+
+from colibris import email
+
+msg = email.EmailMessage('My Subject', 'my body', to=['email@example.com'])
+
+email.send(msg)
+
+with open('myfile.pdf', 'rb') as f:
+    msg.attach('myfile.pdf', f.read())
+
+email.send(msg)
+
+msg = email.EmailMessage('My Subject', 'my text body', html='<p>My HTML content</p>', to=['email@example.com'])
+email.send(msg)
+"""
+
 
 class Project:
     """A project whose files are given one by one."""
@@ -299,10 +378,12 @@ class Project:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(text))
 
-    def manage(self, *arguments: str, **variables: str) -> str:
+    def manage(self, *arguments: str, stdin: str = '', **variables: str) -> str:
         unset = ('DEBUG', 'LISTEN', 'PORT')
         environment = {name: value for name, value in CURRENT.variables.items() if name not in unset}
-        done = run(CURRENT.scripts / 'colibris', *arguments, cwd=self.folder, env={**environment, **variables})
+        done = run(
+            CURRENT.scripts / 'colibris', *arguments, cwd=self.folder, input=stdin, env={**environment, **variables}
+        )
         return done.stdout
 
     def settings(self, **variables: str) -> dict[str, object]:
@@ -327,6 +408,27 @@ def test_models_views_health_and_tests(project: Project) -> None:
     project.manage('makemigrations')
     project.manage('migrate')
     assert '7 passed' in project.manage('test', '-q')
+
+
+def test_cache_templates_and_email(project: Project) -> None:
+    project.write('yourproject/settings.py', f"CACHE = {{'backend': 'locmem'}}\n{TEMPLATE}{EMAIL}")
+    project.write('yourproject/templates/my_template.txt', '{{ var1 }} {{ var2 }}')
+    project.write('yourproject/templates/index.html', '<p>{{ var1 }}</p>')
+    project.write('myfile.pdf', '%PDF')
+    printed = project.manage('shell', stdin=USE)
+    assert printed.count('From: myservice@example.com') == 3
+    assert printed.count('To: email@example.com') == 3
+    assert 'application/pdf: myfile.pdf (4 bytes)' in printed
+    assert '<p>My HTML content</p>' in printed
+
+
+@pytest.mark.parametrize(('text', 'setting'), [(CACHE, 'CACHE'), (SMTP, 'EMAIL')])
+def test_caches_and_email_behind_servers(project: Project, text: str, setting: str) -> None:
+    project.write('yourproject/settings.py', text)
+    options = project.settings()[setting]
+    assert isinstance(options, dict)
+    assert options['password'] == '********'
+    assert 'subsystems: ok' in project.manage('check')
 
 
 def test_a_migration_can_be_named(project: Project) -> None:
