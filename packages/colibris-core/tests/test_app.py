@@ -473,3 +473,34 @@ async def test_websockets_are_told_that_the_service_stops(project, aiohttp_clien
     stopping = asyncio.create_task(client.server.runner.shutdown())
     assert (await socket.receive()).data == WSCloseCode.GOING_AWAY
     await asyncio.wait_for(stopping, 5)
+
+
+@pytest.mark.parametrize('keyword', ['', 'async '])
+async def test_handlers_that_init_adds_may_return_data_like_all_others(project, aiohttp_client, keyword):
+    project(
+        app=f"""
+        {keyword}def extra(request):
+            return {{'extra': True}}
+
+        def init(app):
+            app.router.add_get('/extra', extra)
+            app.router.add_post('/extra', extra)
+    """
+    )
+    client = await aiohttp_client(create_app())
+    for response in (await client.get('/extra'), await client.post('/extra')):
+        assert (response.status, await response.json()) == (200, {'extra': True})
+    assert (await client.head('/extra')).status == 200
+
+
+async def test_an_init_that_does_not_take_the_application_is_an_error(project, aiohttp_client):
+    project(app='def init(): ...')
+    with pytest.raises(ImproperlyConfigured, match=r'shop\.app\.init is given the application'):
+        await aiohttp_client(create_app())
+
+
+@pytest.mark.parametrize('route', [('/static', 'static'), ('static', 3), ('static',), ('nowhere', '/static')])
+def test_a_wrong_static_route_is_named_by_its_place(project, route):
+    project(routes=f'STATIC_ROUTES = [{route!r}]')
+    with pytest.raises(ImproperlyConfigured, match=r'shop\.routes\.STATIC_ROUTES\[0\] must be a directory and'):
+        create_app()

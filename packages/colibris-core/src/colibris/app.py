@@ -41,6 +41,7 @@ def create_app() -> web.Application:
     for subsystem in subsystems.configured():
         subsystem.prepare()
     app = web.Application(middlewares=_middlewares(), client_max_size=settings.MAX_REQUEST_BODY_SIZE)
+    app._router = routes.Router()
     _add_routes(app)
     app.on_response_prepare.append(security.prepare_response)
     app.on_response_prepare.append(_note_websocket)
@@ -57,7 +58,7 @@ async def _lifespan(app: web.Application) -> AsyncIterator[None]:
             from colibris import openapi
 
             openapi.setup(app)
-        await health.check(_hook('get_health'))
+        await _check_health()
         yield
 
 
@@ -85,12 +86,30 @@ async def _initialised(app: web.Application) -> AsyncIterator[None]:
         await cleanup.send(app)
 
 
+async def _check_health() -> None:
+    try:
+        await health.check(_hook('get_health'))
+    except HealthException as exc:
+        raise HealthException(f'the service does not start, as it is not healthy: {exc}') from exc
+
+
 async def _init(app: web.Application) -> None:
     init = _hook('init')
     if init is not None:
+        _check_takes_application(init)
         result = init(app)
         if inspect.isawaitable(result):
             await result
+
+
+def _check_takes_application(init: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(init).bind(object())
+    except TypeError as exc:
+        raise ImproperlyConfigured(
+            f'{settings.PROJECT_PACKAGE_NAME}.app.init is given the application: define it as init(application)',
+            setting='init',
+        ) from exc
 
 
 async def _note_websocket(request: web.Request, response: web.StreamResponse) -> None:

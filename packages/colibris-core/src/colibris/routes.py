@@ -13,6 +13,21 @@ from colibris.endpoints import Endpoint, Handler, compile_handler, docs_of
 from colibris.views import View, add_view
 
 
+class Router(web.UrlDispatcher):
+    """aiohttp's router, whose handlers may be plain functions and return data, wherever they are added."""
+
+    def add_route(self, method: str, path: str, handler: Any, **options: Any) -> web.AbstractRoute:
+        return super().add_route(method, path, _adapted(method.upper(), path, handler), **options)
+
+    def add_get(self, path: str, handler: Any, **options: Any) -> web.AbstractRoute:
+        return super().add_get(path, _adapted('GET', path, handler), **options)
+
+
+def _adapted(method: str, path: str, handler: Any) -> Any:
+    done = isinstance(handler, type) or isinstance(getattr(handler, 'endpoint', None), Endpoint)
+    return handler if done else _function_handler(method, path, handler)
+
+
 def add_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str) -> None:
     """Add *routes*: pairs of a path and a view or handler, or aiohttp's route definitions.
 
@@ -45,8 +60,10 @@ def add_static_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: s
     for index, route in enumerate(_listed(routes, where)):
         try:
             directory, prefix = route
+            if not prefix.startswith('/'):
+                raise ValueError(f'the prefix {prefix!r} does not begin with "/"')
             router.add_static(prefix, base / directory)
-        except (ValueError, TypeError, OSError) as exc:
+        except (ValueError, AttributeError, TypeError, OSError) as exc:
             raise ImproperlyConfigured(
                 f'{where}[{index}] must be a directory and a prefix, such as ("static", "/static"): {exc}',
                 setting=where,

@@ -122,7 +122,9 @@ def test_an_unhealthy_service_does_not_start(project_folder, port):
     )
     result = project_folder.run('runserver', '--listen', '127.0.0.1', '--port', str(port))
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == 'Error: the moon is down'
+    assert result.stderr.splitlines()[-1] == (
+        'Error: the service does not start, as it is not healthy: the moon is down'
+    )
     assert 'Serving' not in result.stdout
 
 
