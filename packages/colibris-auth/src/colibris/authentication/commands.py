@@ -34,11 +34,11 @@ async def createaccount(name: str, role: str | None, given: tuple[str, ...], exi
     async with _opened() as model:
         field = _name_field(model)
         values = {field: name, **dict(_split(each) for each in given), **_role(role)}
+        row = _checked(model, values)
         if await model.filter(**{field: name}).exists():
             if exist_ok:
                 return
             raise CommandError(f'there is a {model.__name__} whose {field} is {name!r} already')
-        row = _checked(model, values)
         has_keys = hasattr(subsystem.backend, 'create_key')
         if not has_keys:
             row |= await _password(model)
