@@ -85,16 +85,16 @@ async def test_an_unknown_account_takes_as_long_as_a_wrong_password(cheap):
     times = {None: [], hashed: []}
     for _ in range(30):
         for stored, taken in times.items():
-            begin = time.perf_counter()
+            begin = time.process_time()
             await verify_password('wrong', stored)
-            taken.append(time.perf_counter() - begin)
+            taken.append(time.process_time() - begin)
     unknown, wrong = (min(taken) for taken in times.values())
     assert abs(unknown - wrong) < 0.3 * wrong
 
 
 @pytest.fixture
 def cheap(monkeypatch):
-    """Hash in one thread, and in some 25 ms: what is measured must not depend on how busy other processors are."""
+    """Hash in one thread, in some 25 ms; the time of the processor is what is measured, as others are at work on it."""
     hasher = PasswordHasher(time_cost=2, memory_cost=16 * 1024, parallelism=1)
     monkeypatch.setattr(passwords, '_hasher', hasher)
 
@@ -145,9 +145,9 @@ async def test_logins_do_not_tell_whether_an_account_exists(serve, database, unt
     answers = set()
     for _ in range(25):
         for name, password in cases:
-            begin = time.perf_counter()
+            begin = time.process_time()
             status, body, headers = await log_in(client, name, password)
-            times[name, password].append(time.perf_counter() - begin)
+            times[name, password].append(time.process_time() - begin)
             headers.pop('Date')
             answers.add((status, str(body), str(sorted(headers.items()))))
     assert len(answers) == 1
