@@ -91,7 +91,10 @@ class Subsystem(Generic[B]):
                 f'{self.name} is not configured: set {self.setting} in settings.py (see the guide of {self.package})'
             )
         else:
-            reason = f'{self.name} is configured by {self.setting} but not open; it is open while the application runs'
+            reason = (
+                f'{self.name} is configured by {self.setting} but not open; it is open while the application runs, and '
+                'within "async with colibris.subsystems.running():" in commands and scripts'
+            )
         return NotConfigured(reason, setting=self.setting, package=self.package)
 
     def options(self, value: object) -> Mapping[str, object]:

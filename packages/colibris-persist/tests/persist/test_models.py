@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from colibris import persist
 from colibris.persist import fields
 from colibris.persist.models import database_of
 from colibris.persist.testing.models import ContractShelf
+from colibris.subsystems import NotConfigured
 
 TYPED = """
 from colibris import persist
@@ -87,3 +90,19 @@ async def test_models_are_typed(tmp_path: Path) -> None:
     )
     output, _ = await process.communicate()
     assert (process.returncode, output.decode()) == (0, '')
+
+
+async def test_a_model_that_is_used_while_no_database_is_open_says_what_to_do() -> None:
+    uses: list[Callable[[], Any]] = [
+        Unopened.all,
+        Unopened.first,
+        lambda: Unopened.filter(id=1).count(),
+        lambda: Unopened(id=1).save(),
+    ]
+    for use in uses:
+        with pytest.raises(NotConfigured, match=r'set DATABASE in settings\.py'):
+            await use()
+
+
+class Unopened(persist.Model):
+    id = fields.IntField(primary_key=True)

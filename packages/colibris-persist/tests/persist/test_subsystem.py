@@ -14,6 +14,7 @@ import pytest
 
 from colibris import conf, persist, plugins, subsystems
 from colibris.conf import ImproperlyConfigured, settings
+from colibris.persist import checks
 from colibris.persist.sqlite import SQLiteBackend
 from colibris.persist.subsystem import PersistSubsystem, subsystem
 
@@ -427,3 +428,15 @@ async def test_error_in_models_comes_out_as_it_is(shop: Callable[..., None]) -> 
         async with subsystems.running():
             pass
     assert conf.settings.loaded
+
+
+@pytest.mark.parametrize('given', [{'nmae': 'x.db'}, {'name': './main.db'}, 'oracle://x'])
+def test_check_finds_what_is_wrong_with_the_test_database(shop: Callable[..., None], given: object) -> None:
+    shop(settings=f"DATABASE = 'sqlite:///main.db'\nTEST_DATABASE = {given!r}", models=MODELS)
+    (problem,) = checks.test_database()
+    assert problem.message.startswith('TEST_DATABASE')
+
+
+def test_check_has_nothing_to_say_of_a_good_test_database(shop: Callable[..., None]) -> None:
+    shop(settings="DATABASE = 'sqlite:///main.db'\nTEST_DATABASE = {'name': 'x.db'}", models=MODELS)
+    assert list(checks.test_database()) == []

@@ -192,11 +192,12 @@ def get_connection(name: str = DEFAULT) -> BaseDBAsyncClient:
     A statement that is given to it runs in the transaction that the calling task has open, if any.
     """
     if _opened is None or name not in _opened.backends:
-        raise _not_open(name)
+        raise not_open(name)
     return _opened.context.connections.get(name)
 
 
-def _not_open(name: str) -> Exception:
+def not_open(name: str) -> Exception:
+    """Return the error that says why the database *name* cannot be used now."""
     from colibris.persist.subsystem import subsystem
 
     if _opened is not None:
@@ -244,7 +245,7 @@ class Database:
 
     async def _create_tables(self) -> None:
         if _opened is None:
-            raise _not_open(self.name)
+            raise not_open(self.name)
         await _opened.create_tables(self.name)
 
 
@@ -252,7 +253,7 @@ def get_database(name: str = DEFAULT) -> Database:
     """Return the database *name*, open or as the settings say. Raises NotConfigured if there is none."""
     if _opened is not None:
         if name not in _opened.backends:
-            raise _not_open(name)
+            raise not_open(name)
         return Database(name, _opened.backends[name])
     from colibris.persist.subsystem import subsystem
 
@@ -266,7 +267,7 @@ def connectivity_check(name: str | None = None) -> Pending[bool]:
 
 async def _connectivity_check(name: str | None) -> bool:
     if _opened is None or (name is not None and name not in _opened.backends):
-        raise _not_open(name or DEFAULT)
+        raise not_open(name or DEFAULT)
     for alias in [name] if name is not None else _opened.backends:
         try:
             await _opened.backends[alias].check_health()
