@@ -504,3 +504,10 @@ def test_a_wrong_static_route_is_named_by_its_place(project, route):
     project(routes=f'STATIC_ROUTES = [{route!r}]')
     with pytest.raises(ImproperlyConfigured, match=r'shop\.routes\.STATIC_ROUTES\[0\] must be a directory and'):
         create_app()
+
+
+@pytest.mark.parametrize('parameters', ['request', 'request, call_next', ''])
+def test_a_middleware_of_other_arguments_is_refused_at_the_start(project, parameters):
+    project(settings="MIDDLEWARE = ['shop.own.handle']", own=f'async def handle({parameters}): ...')
+    with pytest.raises(ImproperlyConfigured, match=r'^MIDDLEWARE \(settings.py\): shop\.own\.handle must take two'):
+        create_app()

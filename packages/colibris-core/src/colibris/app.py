@@ -165,6 +165,13 @@ def _load_middleware(spec: Any) -> Any:
         raise ImproperlyConfigured(
             f'{where}: {spec} must be an async function of (request, handler)', setting='MIDDLEWARE'
         )
+    try:
+        inspect.signature(function).bind(object(), handler=object())
+    except TypeError as exc:
+        raise ImproperlyConfigured(
+            f'{where}: {spec} must take two arguments, of which the second is named handler: (request, handler)',
+            setting='MIDDLEWARE',
+        ) from exc
     return web.middleware(function)
 
 

@@ -4,6 +4,7 @@ import logging
 import pytest
 from aiohttp import web
 
+from colibris import api
 from colibris.server.protocol import Runner
 
 
@@ -22,11 +23,15 @@ async def port():
     async def stall(request):
         raise TimeoutError
 
+    async def refuse(request):
+        raise api.Conflict('not now', headers={'X-Why': 'because'})
+
     app = web.Application()
     app.router.add_route('*', '/', answer)
     app.router.add_get('/fail', fail)
     app.router.add_get('/ignore', ignore)
     app.router.add_get('/stall', stall)
+    app.router.add_get('/refuse', refuse)
     runner = Runner(app)
     await runner.setup()
     site = web.TCPSite(runner, '127.0.0.1', 0)
@@ -109,3 +114,10 @@ async def test_pipelined_requests_are_all_answered(connect, port):
     assert await client.send(request + b'c') == (200, b'a')
     assert await client.send(b'') == (200, b'b')
     assert await client.send(b'') == (200, b'c')
+
+
+async def test_an_error_for_the_client_that_no_middleware_answers_keeps_its_status(connect, port):
+    client = await connect(port)
+    status, envelope = await client.envelope(b'GET /refuse HTTP/1.1\r\nHost: x\r\n\r\n')
+    assert (status, envelope['code'], envelope['message']) == (409, 'conflict', 'not now')
+    assert client.headers['x-why'] == 'because'

@@ -51,9 +51,11 @@ class Connection(RequestHandler):
         """Answer a request that never reached the application, or an error that left it, in the error envelope."""
         if request.writer.output_size > 0:
             raise ConnectionError('the answer has been begun and cannot become an error') from exc
-        if isinstance(exc, HttpProcessingError):
+        if isinstance(exc, api.APIException):  # of a middleware that stands before handle_errors_json
+            error: api.APIException = exc
+        elif isinstance(exc, HttpProcessingError):
             self.logger.debug('malformed request from %s: %s', request.remote, exc)
-            error: api.APIException = api.InvalidRequest(_explain(exc))
+            error = api.InvalidRequest(_explain(exc))
         elif status == 504:
             self.logger.error('%s %s ran into a time limit', request.method, request.path, exc_info=exc)
             error = api.ServiceUnavailable('the request took too long')
