@@ -117,10 +117,7 @@ class CacheBackend(Backend):
     async def get(self, key: str, default: Any = None) -> Any:
         """Return the value under *key*, *default* if there is none."""
         data = await self.read(self._key(key))
-        if data is None:
-            return default
-        entry = self._codec.decode(data, self.clock)
-        return entry.value if entry.fresh else default
+        return default if data is None else self._value(data, default)
 
     async def set(self, key: str, value: Any, lifetime: float | None = None) -> None:
         """Keep *value* under *key*. Raises TypeError for what cannot travel, naming its path in the value."""
@@ -306,6 +303,8 @@ class CacheBackend(Backend):
         return None if data is None else self._codec.decode(data, self.clock)
 
     def _value(self, data: bytes, default: Any) -> Any:
+        if not values.can_be_stale(data):
+            return self._codec.value(data)
         entry = self._codec.decode(data, self.clock)
         return entry.value if entry.fresh else default
 

@@ -27,6 +27,11 @@ class Entry(NamedTuple):
     stale: float = 0
 
 
+def can_be_stale(data: bytes) -> bool:
+    """Tell whether *data* was made by `encode_until`."""
+    return data.startswith(_UNTIL)
+
+
 class Codec:
     """Turns values into bytes and back."""
 
@@ -53,13 +58,13 @@ class Codec:
 
     def decode(self, data: bytes, clock: Callable[[], float]) -> Entry:
         """Return what `encode` or `encode_until` made into *data*; *clock* tells whether it is stale."""
-        kind = data[:1]
-        if kind == _UNTIL:
+        if can_be_stale(data):
             until, stale = _UNTIL_HEADER.unpack_from(data, 1)
-            return Entry(self._value(data[1 + _UNTIL_HEADER.size :]), clock() < until, stale)
-        return Entry(self._value(data))
+            return Entry(self.value(data[1 + _UNTIL_HEADER.size :]), clock() < until, stale)
+        return Entry(self.value(data))
 
-    def _value(self, data: bytes) -> Any:
+    def value(self, data: bytes) -> Any:
+        """Return what `encode` made into *data*."""
         kind = data[:1]
         if kind == _MESSAGEPACK:
             return serialization.loads(data[1:])
@@ -74,4 +79,4 @@ class Codec:
 
     def copy(self, value: Any) -> Any:
         """Return a copy of *value* that shares nothing that can be changed."""
-        return value if isinstance(value, _UNCHANGEABLE) else self._value(self.encode(value))
+        return value if isinstance(value, _UNCHANGEABLE) else self.value(self.encode(value))

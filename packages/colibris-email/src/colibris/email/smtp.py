@@ -210,9 +210,9 @@ class SMTPBackend(EmailBackend):
         """Return what an error while connecting means; None if it is none of these."""
         tls = exc if isinstance(exc, ssl.SSLError) else exc.__cause__
         if isinstance(tls, ssl.SSLError):
-            return PermanentFailure(f'{self._address}: TLS failed: {tls}')
+            return PermanentFailure(f'the SMTP server at {self._address}: TLS failed: {tls}')
         if isinstance(exc, (*_LOST, aiosmtplib.SMTPConnectError)):
-            return TemporaryFailure(f'{self._address} cannot be reached: {exc}')
+            return TemporaryFailure(f'the SMTP server at {self._address} cannot be reached: {exc}')
         if isinstance(exc, aiosmtplib.SMTPResponseException):
             return _failure(exc, self._address, None)
         if isinstance(exc, aiosmtplib.SMTPException):
