@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientPayloadError, FormData, WSCloseCode
 from yarl import URL
 
+from colibris import health
 from colibris.app import HealthException, create_app
 from colibris.conf import ImproperlyConfigured
 from colibris.plugins import PluginError
@@ -283,6 +284,16 @@ async def test_get_health_is_asked(project, aiohttp_client, keyword):
     assert (resp.status, (await resp.json())['code'], (await resp.json())['message']) == (500, 'unhealthy', 'no more')
     live = await client.get('/health/live')
     assert live.status == 200
+
+
+async def test_a_health_check_has_a_time_limit(monkeypatch):
+    monkeypatch.setattr('colibris.health.TIME_LIMIT', 0.05)
+
+    async def get_health():
+        await asyncio.sleep(60)
+
+    with pytest.raises(HealthException, match='takes longer than'):
+        await health.check(get_health)
 
 
 async def test_an_unhealthy_service_does_not_start(project, aiohttp_client):

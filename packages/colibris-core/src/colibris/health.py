@@ -15,7 +15,7 @@ from colibris.conf import settings
 
 logger = logging.getLogger(__name__)
 
-#: How long one subsystem may take to tell its health, in seconds.
+#: How long each subsystem, and the project, may take to tell their health, in seconds.
 TIME_LIMIT = 5.0
 
 HEALTHY = 'healthy'
@@ -35,9 +35,14 @@ async def check(get_health: Callable[[], Any] | None) -> Any:
         return HEALTHY
     try:
         answer = get_health()
-        return await answer if inspect.isawaitable(answer) else answer
+        if not inspect.isawaitable(answer):
+            return answer
+        async with asyncio.timeout(TIME_LIMIT):
+            return await answer
     except HealthException:
         raise
+    except TimeoutError as exc:
+        raise HealthException(f'the health check takes longer than {TIME_LIMIT:.0f} seconds') from exc
     except Exception as exc:
         logger.exception('get_health failed')
         raise HealthException(_explain('the health check failed', exc)) from exc
