@@ -165,6 +165,14 @@ async def test_times_that_are_no_numbers(client, number):
     assert await status(client, sign(HEADER, b'{"sub": "ann", "exp": %s}' % number)) == 401
 
 
+@pytest.mark.parametrize('claim', ['exp', 'nbf', 'iat'])
+@pytest.mark.parametrize('number', [10**400, -(10**400)])
+async def test_times_that_no_float_can_hold(serve, sqlite, claim, number):
+    # With a secret_field the claims are read before the account, and so the key, is known: anybody may send these.
+    client = await serve(sqlite, AUTHENTICATION={**ACCOUNTS, 'secret_field': 'password'})
+    assert await status(client, sign(HEADER, good(**{claim: number}), b'nobody')) == 401
+
+
 async def test_a_token_without_an_end(client):
     assert await status(client, sign(HEADER, {'sub': 'ann'})) == 401
 

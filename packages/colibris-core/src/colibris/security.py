@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
+from colibris import api
 from colibris.conf import ImproperlyConfigured
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class NoGuard:
                 )
 
     async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
+        if endpoint is not None and endpoint.protected:  # its guard is away already, as the service stops
+            raise api.ServiceUnavailable
         return self._account
 
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:

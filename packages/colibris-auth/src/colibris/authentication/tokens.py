@@ -164,6 +164,13 @@ class ClaimRules:
 
 def _time(claims: Mapping[str, Any], name: str, *, required: bool = False) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise InvalidToken(f'its {name} is no time' if name in claims or not required else f'it has no {name}')
     return value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
