@@ -189,6 +189,29 @@ async def test_change_of_password(client):
     assert (await post(client, '/login', {'username': 'ann', 'password': 'battery staple'}))[0] == 200
 
 
+@pytest.mark.parametrize(('password', 'expected'), [('battery staple', 401), ('correct horse', 200)])
+async def test_a_login_by_a_password_that_is_changed_meanwhile(serve, sqlite, monkeypatch, password, expected):
+    from colibris.authentication import logins, views
+    from colibris.authentication.subsystem import subsystem
+
+    plain = {key: value for key, value in AUTHENTICATION.items() if key != 'secret_field'}
+    client = await serve(sqlite, routes=ROUTES, AUTHENTICATION=plain)
+    from shop.models import User
+
+    await User.create(username='ann', password=await hash_password('correct horse'))
+
+    async def find(backend, *args):
+        account = await logins.find_by_password(backend, *args)
+        await User.filter(username='ann').update(password=await hash_password(password))
+        await subsystem.backend.refresh_tokens.end_all(backend.identity_of(account))
+        return account
+
+    monkeypatch.setattr(views, 'find_by_password', find)
+    status, _ = await post(client, '/login', {'username': 'ann', 'password': 'correct horse'})
+    assert status == expected
+    assert await RefreshTokenFamily.filter(ended_at=None).count() == (expected == 200)
+
+
 async def test_what_has_expired_is_deleted(client):
     from colibris.authentication.subsystem import subsystem
 

@@ -36,6 +36,24 @@ async def find_by_password(backend: JWTBackend, request: web.Request, name: str,
     return account
 
 
+async def begin_refresh(backend: JWTBackend, account: Any, password: str) -> str | None:
+    """Return the first refresh token of a login of *account* by *password*, None if there are none.
+
+    Raises InvalidCredentials if the password was changed meanwhile: that has ended the tokens there were, and this one
+    must not outlive it.
+    """
+    token = await backend.begin_refresh(account)
+    if token is None or backend.refresh_tokens is None:
+        return token
+    field = backend.password_field
+    row = await _accounts(backend).model.filter(pk=account.pk).first().values_list(field)
+    stored = None if row is None else row[0]
+    if stored != getattr(account, field) and not await verify_password(password, stored):
+        await backend.refresh_tokens.end(token)
+        raise InvalidCredentials(headers={'WWW-Authenticate': backend.challenge})
+    return token
+
+
 async def change_password(backend: JWTBackend, request: web.Request, account: Any, old: str, new: str) -> None:
     """Give *account* the password *new*, and end its refresh tokens.
 

@@ -19,7 +19,7 @@ from colibris.authentication import passwords
 from colibris.authentication.base import IDENTITY, AuthenticationBackend, Identity
 from colibris.authentication.csrf import CSRFError
 from colibris.authentication.jwt import JWTBackend
-from colibris.authentication.logins import change_password, find_by_password
+from colibris.authentication.logins import begin_refresh, change_password, find_by_password
 from colibris.authentication.subsystem import subsystem
 from colibris.authentication.throttle import TooManyAttempts
 from colibris.conf import ImproperlyConfigured
@@ -147,7 +147,7 @@ class LoginView(TokenView):
         """Log in."""
         data = await self.get_validated_body()
         account = await find_by_password(self.backend, self.request, data['username'], data['password'])
-        return await self.answer_tokens(account, await self.backend.begin_refresh(account))
+        return await self.answer_tokens(account, await begin_refresh(self.backend, account, data['password']))
 
 
 class CookieLoginView(TokenView):
