@@ -159,11 +159,13 @@ async def disturb(address: str, server: Server, paths: list[str], *, away: int) 
         assert {status for statuses in load.since(Counter()).values() for status in statuses} == {200}
         server.kill()
         await load.health(session, away)
+        await asyncio.sleep(1)  # requests that began while the server was there get their answers
         before = Counter(load.answers)
         await asyncio.sleep(1)
         meanwhile = load.since(before)
         await asyncio.to_thread(server.start)
         await load.health(session, 200)
+        await asyncio.sleep(2)  # requests that began while the server was away get their answers
         before = Counter(load.answers)
         await asyncio.sleep(0.5)
         load.end.set()
