@@ -6,7 +6,6 @@ from marshmallow import (
     EXCLUDE,
     INCLUDE,
     RAISE,
-    Schema,
     ValidationError,
     post_dump,
     post_load,
@@ -19,6 +18,7 @@ from marshmallow import (
 
 from colibris._lazy import hand_on
 from colibris.schemas import fields
+from colibris.schemas.schema import Schema
 
 if TYPE_CHECKING:
     from colibris.persist.filters import ModelFilter

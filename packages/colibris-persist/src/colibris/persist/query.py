@@ -6,6 +6,8 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+import marshmallow
+
 from colibris.persist.names import close_names
 from colibris.schemas import Schema, ValidationError, fields
 
@@ -30,12 +32,14 @@ def _unknown(name: str, known: list[str]) -> str:
     return f'Unknown parameter; did you mean {close}?' if close else f'Unknown parameter; there are {", ".join(known)}.'
 
 
-def combine(view: str, own: type[Schema] | None, parts: Mapping[str, Mapping[str, fields.Field[Any]]]) -> type[Schema]:
+def combine(
+    view: str, own: type[marshmallow.Schema] | None, parts: Mapping[str, Mapping[str, fields.Field[Any]]]
+) -> type[marshmallow.Schema]:
     """Return a schema class with the fields of *own* and of *parts*, which are named by where they come from.
 
     Raises TypeError when two of them have a parameter of the same name.
     """
-    base: type[Schema] = own or Schema
+    base: type[marshmallow.Schema] = own or Schema
     origins: dict[str, str] = {}
     declared: dict[str, fields.Field[Any]] = {}
     if own is not None:
@@ -53,7 +57,7 @@ def combine(view: str, own: type[Schema] | None, parts: Mapping[str, Mapping[str
     if base.opts.fields:
         options['fields'] = (*base.opts.fields, *declared)
     meta = type('Meta', (base.Meta,), options)
-    combined: type[Schema] = types.new_class(
+    combined: type[marshmallow.Schema] = types.new_class(
         f'{view}Query', (UnknownHints, base), exec_body=lambda body: body.update({**declared, 'Meta': meta})
     )
     return combined

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from marshmallow import Schema
 from tortoise.exceptions import MultipleObjectsReturned
 from tortoise.exceptions import ValidationError as ModelValidationError
 from tortoise.expressions import Q
@@ -25,7 +26,7 @@ from colibris.persist.relations import fetch
 from colibris.persist.transactions import transaction
 from colibris.persist.views.access import check_rule, restrict, restrict_related, rule_of, ruling_views
 from colibris.persist.views.parts import Parts, Plan, make_plan
-from colibris.schemas import Schema, fields
+from colibris.schemas import fields
 from colibris.views import APIView
 
 
