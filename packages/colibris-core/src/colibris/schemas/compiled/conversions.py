@@ -1,4 +1,4 @@
-"""Conversions that fields of other packages declare, so that schemas with them are compiled too."""
+"""What fields and validators of other packages declare of themselves, so that schemas with them are compiled too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow.fields import Field
 
 #: What a conversion returns for a value that it does not know.
-DOUBT: Any = object()
+DOUBT: Any = type('Doubt', (), {'__repr__': lambda self: 'DOUBT', '__slots__': ()})()
 
 Convert = Callable[[Any], Any]
 #: Makes the conversion of one field, or returns None where there is none for it.
@@ -25,6 +25,7 @@ class Conversion:
 
 
 declared: dict[type[Field[Any]], Conversion] = {}
+harmless: set[type] = set()
 
 
 def declare(field_class: type[Field[Any]], *, load: Maker | None = None, dump: Maker | None = None) -> None:
@@ -33,6 +34,15 @@ def declare(field_class: type[Field[Any]], *, load: Maker | None = None, dump: M
     *load* and *dump* are called with a field, once, and return a function of one value, or None where the field is
     to be left to its own methods. The function returns what ``field._deserialize`` or ``field._serialize`` returns
     for that value, or `DOUBT` for a value that it does not know: then those are asked. It is never given None, has
-    no effect beside its result, and raises nothing.
+    no effect beside its result, and may raise anything: that counts as doubt, too. What else marshmallow does for a
+    field (required, allow_none, defaults, validators) stays as it is.
     """
     declared[field_class] = Conversion(load, dump)
+
+
+def declare_validator(validator_class: type) -> None:
+    """Declare that calling a validator of exactly *validator_class* has no effect but to raise or not.
+
+    Other callables may have effects, so that they must not be called twice for one value.
+    """
+    harmless.add(validator_class)

@@ -6,28 +6,82 @@ from typing import Any
 
 from marshmallow import Schema
 
+from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.safe import encode
+from colibris.schemas.compiled.stock import NotCompiled
+from colibris.schemas.compiled.writing import Dump, all_or_one, check_dump
+
 _KEPT = '_colibris_dumpers'
+_USES = '_colibris_dumps'
+#: A schema that is made to be used once or twice is not worth the code.
+_COLD = 2
 
 
 class Dumper:
     """Dumps by one schema: what `Schema.dump` returns and raises, this does."""
 
-    __slots__ = ('_many', '_mapping', '_schema')
-
     def __init__(self, schema: Schema, *, many: bool, mapping: bool) -> None:
         self._schema = schema
         self._many = many
         self._mapping = mapping
+        self._state: tuple[Any, Dump | None, Dump | None] = (None, None, None)
 
     def __call__(self, obj: Any) -> Any:
         """Return exactly what ``schema.dump(obj, many=many)`` returns; raises what that raises."""
-        return self._schema.dump(obj, many=self._many)
+        schema = self._schema
+        made_for, dump, _ = self._state
+        if made_for is not schema.dump_fields:
+            _, dump, _ = self._refresh()
+        return schema.dump(obj, many=self._many) if dump is None else dump(obj)
 
     def json(self, obj: Any) -> bytes:
-        """Return what `colibris.api.encode_json` makes of the dumped *obj*."""
-        from colibris.api import encode_json
+        """Return what `colibris.api.encode_json` makes of the dumped *obj*; raises what that raises."""
+        made_for, _, dump = self._state
+        if made_for is not self._schema.dump_fields:
+            _, _, dump = self._refresh()
+        if dump is None:
+            from colibris.api import encode_json
 
-        return encode_json(self(obj))
+            return encode_json(self._schema.dump(obj, many=self._many))
+        return encode(dump(obj))
+
+    def _refresh(self) -> tuple[Any, Dump | None, Dump | None]:
+        schema = self._schema
+        try:
+            check_dump(schema, nested=True)
+        except NotCompiled:
+            self._state = (schema.dump_fields, None, None)
+        else:
+            plain, json = (
+                all_or_one(schema, json=json, promised=self._mapping, many=self._many) for json in (False, True)
+            )
+            self._state = (schema.dump_fields, plain, json)
+        return self._state
+
+
+class Dumpers:
+    """The dumpers of one schema."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.made: dict[tuple[bool, bool], Dumper] = {}
+        self._state: tuple[Any, Dump | None] = (None, None)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # a copy of the schema gets its own
+
+    def one(self) -> Dump | None:
+        """Return what does what ``schema._serialize`` does for one object; None if only marshmallow can."""
+        made_for, dump = self._state
+        if made_for is not self.schema.dump_fields:
+            try:
+                stock.check_dump(self.schema, nested=False)
+            except NotCompiled:
+                dump = None
+            else:
+                dump = all_or_one(self.schema, json=False, promised=False, many=False)
+            self._state = (self.schema.dump_fields, dump)
+        return dump
 
 
 def dumper(schema: Schema, many: bool = False, mapping: bool = False) -> Dumper:
@@ -36,9 +90,28 @@ def dumper(schema: Schema, many: bool = False, mapping: bool = False) -> Dumper:
     With *mapping* the caller promises that each object is a mapping that has every attribute which the schema reads
     (nested: mappings, lists of them, or None), with values of the types that an ORM gives, or None.
     """
-    kept: dict[tuple[bool, bool], Dumper] = schema.__dict__.setdefault(_KEPT, {})
-    found = kept.get((many, mapping))
-    if found is None or found._schema is not schema:
-        kept = schema.__dict__[_KEPT] = {}  # a copy of a schema has the dumpers of the original
-        found = kept[many, mapping] = Dumper(schema, many=many, mapping=mapping)
+    made = dumpers(schema).made
+    found = made.get((many, mapping))
+    if found is None:
+        found = made[many, mapping] = Dumper(schema, many=many, mapping=mapping)
     return found
+
+
+def dumpers(schema: Schema) -> Dumpers:
+    """Return the dumpers of *schema*, which are kept with it."""
+    kept: Dumpers | None = schema.__dict__.get(_KEPT)
+    if kept is None or kept.schema is not schema:  # a copy of a schema has the dumpers of the original
+        kept = schema.__dict__[_KEPT] = Dumpers(schema)
+    return kept
+
+
+def warm_dumpers(schema: Schema) -> Dumpers | None:
+    """Return the dumpers of *schema* if they were made already, or if the schema is used often enough to make them."""
+    kept: Dumpers | None = schema.__dict__.get(_KEPT)
+    if kept is not None and kept.schema is schema:
+        return kept
+    uses = schema.__dict__.get(_USES, 0)
+    if uses >= _COLD:
+        return dumpers(schema)
+    schema.__dict__[_USES] = uses + 1
+    return None

@@ -2,35 +2,165 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
-from marshmallow import Schema
+import msgspec
+from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
+
+from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.reading import Reader, partial_of
+from colibris.schemas.compiled.stock import NotCompiled
 
 _KEPT = '_colibris_loader'
+_USES = '_colibris_loads'
+#: A schema that is made to be used once or twice is not worth the code.
+_COLD = 2
+#: So many combinations of `many`, `partial` and `unknown` have code of their own for one schema.
+_VARIANTS = 32
+
+#: Whether marshmallow is judging by itself what compiled code was in doubt about, nested schemas included.
+judging: ContextVar[bool] = ContextVar('colibris_judging', default=False)
+
+_decode = msgspec.json.Decoder().decode
+
+Load = Callable[[Any], Any]
+LoadFields = Callable[[Any, Any, Any], Any]
+
+
+class _State(NamedTuple):
+    """What the code in `load` was made for."""
+
+    fields: Any
+    many: Any
+    partial: Any
+    unknown: Any
+    load: Load | None
 
 
 class Loader:
     """Loads by one schema: what `Schema.load` returns and raises, this does."""
 
-    __slots__ = ('_schema',)
-
     def __init__(self, schema: Schema) -> None:
-        self._schema = schema
+        self.schema = schema
+        self._own_load = not stock.has_known(schema, 'load')
+        self._state = _State(None, None, None, None, None)
+        self._made_for: Any = None
+        self._wholes: dict[Any, Load | None] = {}
+        self._by_field: dict[Any, LoadFields | None] = {}
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # a copy of the schema gets its own
 
     def __call__(self, data: Any) -> Any:
         """Return exactly what ``schema.load(data)`` returns; raises what that raises."""
-        return self._schema.load(data)
+        if self._own_load:
+            return self.schema.load(data)
+        return self.run(data)
+
+    def run(self, data: Any) -> Any:
+        """Return exactly what marshmallow's own ``load`` returns for *data*."""
+        schema = self.schema
+        fields, many, partial, unknown, load = self._state
+        if (
+            fields is not schema.load_fields
+            or many is not schema.many
+            or partial is not schema.partial
+            or unknown is not schema.unknown
+        ):
+            load = self._refresh()
+        if load is None:
+            return schema._do_load(data)
+        try:
+            return load(data)
+        except Exception as exc:
+            return self.judge(exc, data)
 
     def json(self, raw: bytes) -> Any:
         """Load the JSON document *raw*; raises ParseError as `colibris.api.decode_json` does."""
-        from colibris.api import decode_json
+        try:
+            data = _decode(raw)
+        except Exception:
+            from colibris.api import decode_json
 
-        return self._schema.load(decode_json(raw))
+            data = decode_json(raw)
+        return self(data)
+
+    def judge(self, doubt: Exception, data: Any, **options: Any) -> Any:
+        """Let marshmallow load *data*, which compiled code was in doubt about and did nothing with."""
+        if isinstance(doubt, NotCompiled):  # a nested schema that was not looked into before
+            self._wholes = dict.fromkeys(self._wholes)
+            self._state = self._state._replace(load=None)
+            return self.schema._do_load(data, **options)
+        token = judging.set(True)
+        try:
+            return self.schema._do_load(data, **options)
+        finally:
+            judging.reset(token)
+
+    def whole(self, many: Any, partial: Any, unknown: Any) -> Load | None:
+        """Return the function that loads all data in one go, made for the first call; None if there is none."""
+        schema = self.schema
+        found: Load | None = self._variant(
+            self._wholes,
+            lambda partial, unknown, many: Reader().whole(schema, partial, unknown, many),
+            schema.partial if partial is None else partial,
+            schema.unknown if unknown is None else unknown,
+            schema.many if many is None else bool(many),
+        )
+        return found
+
+    def by_field(self, partial: Any, unknown: Any) -> LoadFields | None:
+        """Return the function that loads one dictionary field by field, made for the first call."""
+        schema = self.schema
+        found: LoadFields | None = self._variant(
+            self._by_field, lambda partial, unknown: Reader().by_field(schema, partial, unknown), partial, unknown
+        )
+        return found
+
+    def _refresh(self) -> Load | None:
+        schema = self.schema
+        load = self.whole(None, None, None)
+        self._state = _State(schema.load_fields, schema.many, schema.partial, schema.unknown, load)
+        return load
+
+    def _variant(self, made: dict[Any, Any], make: Callable[..., Any], partial: Any, unknown: Any, *more: Any) -> Any:
+        if self._made_for is not self.schema.load_fields:
+            self._made_for = self.schema.load_fields
+            self._wholes.clear()
+            self._by_field.clear()
+        try:
+            key = (partial_of(partial), unknown, *more)
+            if key in made:
+                return made[key]
+        except (NotCompiled, TypeError):  # what cannot be a key is no option that code is made for
+            return None
+        if len(made) >= _VARIANTS or unknown not in (RAISE, EXCLUDE, INCLUDE):
+            return None
+        try:
+            found = make(*key)
+        except Exception:  # what is not what it looks like, such as a field that nests an unknown schema
+            found = None
+        made[key] = found
+        return found
 
 
 def loader(schema: Schema) -> Loader:
     """Return the loader of *schema*; it is made for the first call and kept with the schema."""
     kept: Loader | None = schema.__dict__.get(_KEPT)
-    if kept is None or kept._schema is not schema:  # a copy of a schema has the loader of the original
+    if kept is None or kept.schema is not schema:  # a copy of a schema has the loader of the original
         kept = schema.__dict__[_KEPT] = Loader(schema)
     return kept
+
+
+def warm_loader(schema: Schema) -> Loader | None:
+    """Return the loader of *schema* if it was made already, or if the schema is used often enough to make it."""
+    kept: Loader | None = schema.__dict__.get(_KEPT)
+    if kept is not None and kept.schema is schema:
+        return kept
+    uses = schema.__dict__.get(_USES, 0)
+    if uses >= _COLD:
+        return loader(schema)
+    schema.__dict__[_USES] = uses + 1
+    return None

@@ -1,0 +1,319 @@
+"""Code that turns a value from outside into what a field makes of it, if there is no doubt about what that is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import ipaddress
+import math
+import uuid
+from collections.abc import Callable
+from enum import EnumType
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import fields, missing
+
+from colibris.schemas import fields as own_fields
+from colibris.schemas.compiled.conversions import DOUBT, declared
+from colibris.schemas.compiled.stock import NotCompiled, check_declared, check_field
+
+if TYPE_CHECKING:
+    from colibris.schemas.compiled.reading import Reader
+
+
+class Doubt(Exception):
+    """Raised by compiled code for what marshmallow is to judge."""
+
+
+#: What compiled code refers to by fixed names.
+GLOBALS: dict[str, Any] = {
+    'DOUBT': DOUBT,
+    'Decimal': decimal.Decimal,
+    'Doubt': Doubt,
+    'UUID': uuid.UUID,
+    'date': dt.date,
+    'datetime': dt.datetime,
+    'isfinite': math.isfinite,
+    'missing': missing,
+    'time': dt.time,
+    'timedelta': dt.timedelta,
+}
+
+#: Writes the conversion of a value in a variable; returns whether the value stays what it is.
+Writer = Callable[['Reader', Any, str, Any], bool]
+
+
+def write_conversion(reader: Reader, field: fields.Field[Any], value: str, partial: Any) -> bool:
+    """Write what turns the variable *value*, not None, into what ``field._deserialize`` makes of it.
+
+    Returns whether the value stays what it is. Raises NotCompiled for fields of which that is not known.
+    """
+    conversion = declared.get(type(field))
+    if conversion is not None:
+        return _write_declared(reader, field, value, conversion.load)
+    check_field(field)
+    writer = _WRITERS.get(type(field))
+    if writer is None:
+        raise NotCompiled(f'{type(field).__name__} calls code of yours')
+    return writer(reader, field, value, partial)
+
+
+def _write_declared(reader: Reader, field: Any, value: str, maker: Any) -> bool:
+    convert = None if maker is None else maker(field)
+    check_declared(field)
+    if convert is None:
+        raise NotCompiled(f'{type(field).__qualname__} declares no conversion for loading')
+    source = reader.source
+    source.line(f'{value} = {source.constant(convert, "convert")}({value})')
+    source.line(f'if {value} is DOUBT: raise Doubt')
+    return False
+
+
+def _only(reader: Reader, value: str, cls: str) -> None:
+    reader.source.line(f'if {value}.__class__ is not {cls}: raise Doubt')
+
+
+def _string(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    _only(reader, value, 'str')
+    return True
+
+
+def _integer(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    if field.strict:
+        _only(reader, value, 'int')
+        return True
+    with reader.source.block(f'if {value}.__class__ is not int:'):
+        _only(reader, value, 'str')
+        reader.source.line(f'{value} = int({value})')
+    return False
+
+
+def _float(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    with source.block(f'if {value}.__class__ is not float:'):
+        source.line(f'if {value}.__class__ is not int and {value}.__class__ is not str: raise Doubt')
+        source.line(f'{value} = float({value})')
+    if field.allow_nan is False:
+        source.line(f'if not isfinite({value}): raise Doubt')
+    return False
+
+
+def _decimal(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    with source.block(f'if {value}.__class__ is str:'):
+        source.line(f'{value} = Decimal({value})')
+    with source.block(f'elif {value}.__class__ is int or {value}.__class__ is float:'):
+        source.line(f'{value} = Decimal(str({value}))')
+    source.line('else: raise Doubt')
+    source.line(f'if not {value}.is_finite(): raise Doubt')
+    if field.places is not None:
+        rounding = source.constant(field.rounding, 'rounding')
+        source.line(f'{value} = {value}.quantize({source.constant(field.places, "places")}, rounding={rounding})')
+        source.line(f'if not {value}.is_finite(): raise Doubt')
+    limit = getattr(field, 'max_exponent', None)  # of our own class
+    if limit is not None:
+        source.line(f'if abs({value}.adjusted()) > {source.constant(limit)}: raise Doubt')
+    return False
+
+
+def _boolean(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    truthy, falsy = field.truthy, field.falsy
+    if True not in truthy or False in truthy or False not in falsy:
+        raise NotCompiled('Boolean has values of its own for true and false')
+    source = reader.source
+    with source.block(f'if {value} is not True and {value} is not False:'):
+        _only(reader, value, 'str')
+        source.line(f'if {value} in {source.constant(truthy, "truthy")}: {value} = True')
+        source.line(f'elif {value} in {source.constant(falsy, "falsy")}: {value} = False')
+        source.line('else: raise Doubt')
+    return False
+
+
+def _uuid(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    with reader.source.block(f'if {value}.__class__ is not UUID:'):
+        _only(reader, value, 'str')
+        reader.source.line(f'{value} = UUID({value})')
+    return False
+
+
+def _temporal(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    form = field.format or field.DEFAULT_FORMAT
+    if type(form) is not str:
+        raise NotCompiled(f'its format is a {type(form).__name__}')
+    source.line(f'if {value}.__class__ is not str and {value}.__class__ is not int and {value}.__class__ is not float:')
+    source.line(' raise Doubt')
+    function = field.DESERIALIZATION_FUNCS.get(form)
+    if function is not None:
+        source.line(f'{value} = {source.constant(function, "parse")}({value})')
+    else:
+        parse = source.constant(field._make_object_from_format, 'parse')
+        source.line(f'{value} = {parse}({value}, {source.constant(form)})')
+    return False
+
+
+def _aware(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    _temporal(reader, field, value, partial)
+    source = reader.source
+    with source.block(f'if {value}.tzinfo is None:'):
+        if field.default_timezone is None:
+            source.line('raise Doubt')
+        else:
+            source.line(f'{value} = {value}.replace(tzinfo={source.constant(field.default_timezone, "zone")})')
+    return False
+
+
+def _naive(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    _temporal(reader, field, value, partial)
+    source = reader.source
+    with source.block(f'if {value}.tzinfo is not None:'):
+        if field.timezone is None:
+            source.line('raise Doubt')
+        else:
+            zone = source.constant(field.timezone, 'zone')
+            source.line(f'{value} = {value}.astimezone({zone}).replace(tzinfo=None)')
+    return False
+
+
+def _timedelta(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    source.line(f'if {value}.__class__ is not str and {value}.__class__ is not int and {value}.__class__ is not float:')
+    source.line(' raise Doubt')
+    source.line(f'{value} = timedelta({field.precision}=float({value}))')
+    return False
+
+
+def _address(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    default = ipaddress.ip_address if isinstance(field, fields.IP) else ipaddress.ip_interface
+    _only(reader, value, 'str')
+    source.line(f'{value} = {source.constant(field.DESERIALIZATION_CLASS or default, "parse")}({value})')
+    return False
+
+
+def _enum(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    enum = source.constant(field.enum, 'enum')
+    if type(field.enum) is not EnumType or any('_missing_' in vars(cls) for cls in own_classes(field.enum)):
+        raise NotCompiled(f'{field.enum.__qualname__} looks its members up in a way of its own')
+    if not field.by_value:
+        _only(reader, value, 'str')
+        source.line(f'{value} = {enum}[{value}]')
+        return False
+    if type(field.field) is fields.Raw:
+        source.line(f'if {value}.__class__ is not str and {value}.__class__ is not int: raise Doubt')
+    write_conversion(reader, field.field, value, partial)
+    source.line(f'{value} = {enum}({value})')
+    return False
+
+
+def own_classes(enum: type) -> list[type]:
+    return [cls for cls in enum.__mro__ if cls.__module__ not in ('enum', 'builtins')]
+
+
+def _raw(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    reader.source.line(f'if {value} is None or {value} is missing: raise Doubt')
+    return True
+
+
+def _constant(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    reader.source.line(f'if {value} is None or {value} is missing: raise Doubt')
+    reader.source.line(f'{value} = {reader.source.constant(field.constant)}')
+    return False
+
+
+def _list(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    _only(reader, value, 'list')
+    each, found = source.variable(), source.variable()
+    with source.attempt():
+        source.line(f'{found} = []')
+        with source.block(f'for {each} in {value}:'):
+            reader.value(field.inner, each, partial)
+            source.line(f'{found}.append({each})')
+        source.line(f'{value} = {found}')
+    return False
+
+
+def _tuple(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    parts = [source.variable() for _ in field.tuple_fields]
+    source.line(f'if {value}.__class__ is not list and {value}.__class__ is not tuple: raise Doubt')
+    source.line(f'if len({value}) != {len(parts)}: raise Doubt')
+    if parts:
+        source.line(f'{", ".join(parts)}, = {value}')
+    for inner, part in zip(field.tuple_fields, parts, strict=True):
+        reader.value(inner, part, partial)
+    source.line(f'{value} = ({"".join(f"{part}, " for part in parts)})')
+    return False
+
+
+def _dict(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    _only(reader, value, 'dict')
+    if field.key_field is None and field.value_field is None:
+        source.line(f'{value} = dict({value})')
+        return False
+    key, each, found = source.variable(), source.variable(), source.variable()
+    source.line(f'{found} = {{}}')
+    with source.block(f'for {key}, {each} in {value}.items():'):
+        if field.key_field is not None:
+            reader.value(field.key_field, key, partial)
+        if field.value_field is not None:
+            reader.value(field.value_field, each, partial)
+        source.line(f'{found}[{key}] = {each}')
+    source.line(f'{value} = {found}')
+    return False
+
+
+def _nested(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    reader.nested(field, value, partial)
+    return False
+
+
+def _pluck(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    source = reader.source
+    key = source.constant(field._field_data_key)
+    if field.many:
+        _only(reader, value, 'list')
+        each = source.variable()
+        source.line(f'{value} = [{{{key}: {each}}} for {each} in {value}]')
+    else:
+        if field.schema.many:
+            raise NotCompiled('it plucks one value with a schema of many')
+        source.line(f'{value} = {{{key}: {value}}}')
+    reader.nested(field, value, partial)
+    return False
+
+
+_WRITERS: dict[type, Writer] = {
+    fields.AwareDateTime: _aware,
+    fields.Boolean: _boolean,
+    fields.Constant: _constant,
+    fields.Date: _temporal,
+    fields.DateTime: _temporal,
+    fields.Decimal: _decimal,
+    fields.Dict: _dict,
+    fields.Email: _string,
+    fields.Enum: _enum,
+    fields.Float: _float,
+    fields.IP: _address,
+    fields.IPInterface: _address,
+    fields.IPv4: _address,
+    fields.IPv4Interface: _address,
+    fields.IPv6: _address,
+    fields.IPv6Interface: _address,
+    fields.Integer: _integer,
+    fields.List: _list,
+    fields.NaiveDateTime: _naive,
+    fields.Nested: _nested,
+    fields.Pluck: _pluck,
+    fields.Raw: _raw,
+    fields.String: _string,
+    fields.Time: _temporal,
+    fields.TimeDelta: _timedelta,
+    fields.Tuple: _tuple,
+    fields.UUID: _uuid,
+    fields.Url: _string,
+    own_fields.Decimal: _decimal,
+}

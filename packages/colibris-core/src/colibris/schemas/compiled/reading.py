@@ -1,0 +1,343 @@
+"""The code that loads by a schema, and what of the schema could not be made into code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, missing
+from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA
+from marshmallow.utils import set_value
+
+from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.converting import GLOBALS, Doubt, write_conversion
+from colibris.schemas.compiled.source import Source
+from colibris.schemas.compiled.stock import NotCompiled
+from colibris.schemas.compiled.validators import write_validators
+
+#: `partial` as code is made for it: None, a boolean, or names.
+Partial = bool | tuple[str, ...] | None
+
+#: Schemas that nest one another deeper than this are written as functions of their own.
+_INLINE = 5
+#: Data that is nested deeper than this by schemas that nest themselves is left to marshmallow, with its own limits.
+_DEEPEST = 16
+
+_HARMLESS_DEFAULTS = (list, dict, set, frozenset, tuple, str, int, float, bool)
+
+
+class Reader:
+    """Writes the code for one schema, and for those that it nests."""
+
+    def __init__(self, depth: int = 0) -> None:
+        self.source = Source(dict(GLOBALS))
+        #: What was left to marshmallow, by the names of fields, and why.
+        self.left: dict[str, str] = {}
+        self._depth = depth
+        self._way: list[type[Schema]] = []
+
+    def whole(self, schema: Schema, partial: Partial, unknown: str, many: bool) -> Callable[[Any], Any]:
+        """Return a function that loads data without effects, or raises where it is in doubt.
+
+        Raises NotCompiled for a schema that runs code which may have effects.
+        """
+        source = self.source
+        with source.block('def load(d):'):
+            self._collection(schema, 'd', partial, unknown, many)
+            source.line('return d')
+        return source.function('load', f'{_title(schema)}.load')
+
+    def by_field(self, schema: Schema, partial: Partial, unknown: str) -> Callable[[Any, Any, Any], Any]:
+        """Return a function that does what ``schema._deserialize`` does for one dictionary.
+
+        It stores errors and calls the methods of fields, once for each field, where it is in doubt.
+        """
+        stock.check_deserialize(schema)
+        source = self.source
+        source.names['ask'] = _ask
+        source.names['set_value'] = set_value
+        self._way.append(type(schema))
+        with source.block('def load(d, errors, index):'):
+            source.line('r = {}')
+            for name, field in schema.load_fields.items():
+                self._field(name, field, partial)
+            if unknown != EXCLUDE:
+                self._unknown(schema, unknown)
+            source.line('return r')
+        return source.function('load', f'{_title(schema)}.load')
+
+    def value(self, field: fields.Field[Any], value: str, partial: Partial) -> bool:
+        """Write what turns the variable *value*, not missing, into what ``field.deserialize`` makes of it.
+
+        Returns whether the value stays what it is.
+        """
+        if field.pre_load or field.post_load:
+            raise NotCompiled('its pre_load or post_load may have effects')
+        if not field.allow_none:
+            self.source.line(f'if {value} is None: raise Doubt')
+            unchanged = write_conversion(self, field, value, partial)
+            write_validators(self.source, field.validators, value)
+            return unchanged
+        with self.source.block(f'if {value} is not None:'):
+            unchanged = write_conversion(self, field, value, partial)
+            write_validators(self.source, field.validators, value)
+        return unchanged
+
+    def nested(self, field: fields.Nested, value: str, partial: Partial) -> None:
+        """Write what turns the variable *value* into what the schema of *field* loads from it."""
+        if len(self._way) > _INLINE or self._repeats(field):
+            later = _Later(field, partial, self._depth + 1)
+            self.source.line(f'{value} = {self.source.constant(later, "nested")}({value})')
+            return
+        schema = field.schema
+        self._collection(schema, value, *_options(field, schema, partial))
+
+    def _repeats(self, field: fields.Nested) -> bool:
+        """Whether the schema of *field* may nest itself without end; it is not even made then."""
+        nested = field.nested
+        if isinstance(nested, type):
+            return nested in self._way
+        return isinstance(nested, str) or (not isinstance(nested, (Schema, dict)) and type(field.schema) in self._way)
+
+    def _collection(self, schema: Schema, value: str, partial: Partial, unknown: str, many: bool) -> None:
+        check_pure(schema, nested=bool(self._way) or self._depth > 0)
+        self._way.append(type(schema))
+        if many:
+            each, found = self.source.variable(), self.source.variable()
+            self.source.line(f'if {value}.__class__ is not list: raise Doubt')
+            self.source.line(f'{found} = []')
+            with self.source.block(f'for {each} in {value}:'):
+                self._object(schema, each, partial, unknown)
+                self.source.line(f'{found}.append({each})')
+            self.source.line(f'{value} = {found}')
+        else:
+            self._object(schema, value, partial, unknown)
+        self._way.pop()
+
+    def _object(self, schema: Schema, d: str, partial: Partial, unknown: str) -> None:
+        """Write what turns the dictionary in the variable *d* into the result."""
+        source = self.source
+        source.line(f'if {d}.__class__ is not dict: raise Doubt')
+        known = _keys(schema)
+        result, count = source.variable(), source.variable()
+        always = all(_is_always_there(name, field, partial) for name, field in schema.load_fields.items())
+        counted = unknown != EXCLUDE and not all(_is_needed(n, f, partial) for n, f in schema.load_fields.items())
+        if counted:
+            source.line(f'{count} = {len(known)}')
+        if not always:
+            source.line(f'{result} = {{}}')
+        pairs: list[str] = []
+        for name, field in schema.load_fields.items():
+            try:
+                self._member(name, field, d, result, count if counted else '', partial, pairs if always else None)
+            except NotCompiled as exc:
+                raise NotCompiled(f'{name}: {exc}') from exc
+        if always:
+            source.line(f'{result} = {{{", ".join(pairs)}}}')
+        if unknown != EXCLUDE:
+            with source.block(f'if len({d}) != {count if counted else len(known)}:'):
+                if unknown == INCLUDE:
+                    key = source.variable()
+                    with source.block(f'for {key} in set({d}) - {source.constant(known, "known")}:'):
+                        source.line(f'{result}[{key}] = {d}[{key}]')
+                else:
+                    source.line('raise Doubt')
+        source.line(f'{d} = {result}')
+
+    def _member(
+        self, name: str, field: Any, d: str, result: str, count: str, partial: Partial, pairs: list[str] | None
+    ) -> None:
+        """Write what reads one field; into *pairs* goes what the result is made of, if it always has all fields."""
+        source, value = self.source, self.source.variable()
+        key, inner = source.constant(_key(name, field)), _within(partial, name)
+        store = f'{source.constant(field.attribute or name)}: {value}'
+        if _is_needed(name, field, partial):
+            source.line(f'{value} = {d}[{key}]')
+            self.value(field, value, inner)
+            if pairs is None:
+                self._set(result, field.attribute or name, value)
+            else:
+                pairs.append(store)
+            return
+        source.line(f'{value} = {d}.get({key}, missing)')
+        default = None if _may_skip(name, partial) else self._default(field)
+        with source.block(f'if {value} is missing:'):
+            source.line(f'{count} -= 1' if count else 'pass')
+            if default is not None:
+                source.line(f'{value} = {default}')
+                if pairs is None:
+                    self._set(result, field.attribute or name, value)
+        with source.block('else:'):
+            self.value(field, value, inner)
+            source.line('pass')
+            if pairs is None:
+                self._set(result, field.attribute or name, value)
+        if pairs is not None:
+            pairs.append(store)
+
+    def _set(self, result: str, key: str, value: str) -> None:
+        if '.' in key:
+            self.source.names['set_value'] = set_value
+            self.source.line(f'set_value({result}, {key!r}, {value})')
+        else:
+            self.source.line(f'{result}[{key!r}] = {value}')
+
+    def _default(self, field: Any) -> str | None:
+        """Return an expression for what *field* is when it is missing; None for nothing."""
+        default = field.load_default
+        if default is missing:
+            return None
+        if not callable(default):
+            return self.source.constant(default, 'default')
+        if default not in _HARMLESS_DEFAULTS:
+            raise NotCompiled('its load_default is a function, which may have effects')
+        return f'{self.source.constant(default, "default")}()'
+
+    def _field(self, name: str, field: Any, partial: Partial) -> None:
+        """Write what reads one field, and asks the field itself where that is in doubt."""
+        source, inner = self.source, _within(partial, name)
+        key = source.constant(_key(name, field))
+        options = {} if inner is None else {'partial': list(inner) if isinstance(inner, tuple) else inner}
+        ask = f'v = ask({source.constant(field, "field")}, given, {key}, d, {source.constant(options)}, errors, index)'
+        source.line(f'given = v = d.get({key}, missing)')
+        with source.block('if v is missing:'):
+            if _may_skip(name, partial) or _stays_missing(field):
+                source.line('pass')
+            else:
+                source.line(ask)
+        with source.block('else:'):
+            try:
+                with source.attempt(), source.block('try:'):
+                    self.value(field, 'v', inner)
+                    source.line('pass')
+            except NotCompiled as exc:
+                self.left[name] = str(exc)
+                source.line(ask)
+            except Exception as exc:  # of a field that is not what it looks like, such as one nesting an unknown schema
+                self.left[name] = f'it cannot be read: {exc}'
+                source.line(ask)
+            else:
+                source.line('except Exception:')
+                source.line(f' {ask}')
+        with source.block('if v is not missing:'):
+            self._set('r', field.attribute or name, 'v')
+
+    def _unknown(self, schema: Schema, unknown: str) -> None:
+        source = self.source
+        known = source.constant(_keys(schema, repeated=True), 'known')
+        with source.block(f'if not d.keys() <= {known}:'), source.block(f'for key in set(d) - {known}:'):
+            if unknown == INCLUDE:
+                source.line('r[key] = d[key]')
+            elif unknown == RAISE:
+                message = f'{source.constant(schema, "schema")}.error_messages["unknown"]'
+                source.line(f'errors.store_error([{message}], key, index)')
+            else:
+                source.line('pass')
+
+
+class _Later:
+    """Loads by a nested schema whose code is made when there is something to load: it may nest itself without end."""
+
+    def __init__(self, field: fields.Nested, partial: Partial, depth: int) -> None:
+        self._field = field
+        self._partial = partial
+        self._depth = depth
+        self._load: Callable[[Any], Any] | None = None
+
+    def __call__(self, value: Any) -> Any:
+        if self._load is None:
+            self._load = self._made()
+        return self._load(value)
+
+    def _made(self) -> Callable[[Any], Any]:
+        if self._depth > _DEEPEST:
+            return _refuse
+        schema = self._field.schema
+        return Reader(self._depth).whole(schema, *_options(self._field, schema, self._partial))
+
+
+def check_pure(schema: Schema, *, nested: bool) -> None:
+    """Raise NotCompiled if loading by *schema* itself runs code that may have effects, whatever its fields do."""
+    stock.check_load(schema, nested=nested)
+    found = stock.hooks(schema, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA, POST_LOAD)
+    if found:
+        raise NotCompiled(f'{type(schema).__qualname__} has hooks: {", ".join(found)}')
+    _keys(schema)
+
+
+def _keys(schema: Schema, *, repeated: bool = False) -> frozenset[str] | set[str]:
+    """Return the keys that *schema* reads."""
+    keys = [_key(name, field) for name, field in schema.load_fields.items()]
+    for name, field in schema.load_fields.items():
+        if type(_key(name, field)) is not str or type(field.attribute or name) is not str:
+            raise NotCompiled(f'{name}: its key is not a string')
+    if not repeated and len(keys) != len(set(keys)):
+        raise NotCompiled(f'{type(schema).__qualname__} reads a key into two fields')
+    return set(keys)
+
+
+def _key(name: str, field: Any) -> str:
+    return name if field.data_key is None else field.data_key
+
+
+def _may_skip(name: str, partial: Partial) -> bool:
+    return partial is True or (isinstance(partial, tuple) and name in partial)
+
+
+def _is_needed(name: str, field: Any, partial: Partial) -> bool:
+    return field.required and not _may_skip(name, partial)
+
+
+def _is_always_there(name: str, field: Any, partial: Partial) -> bool:
+    if '.' in (field.attribute or name) or _may_skip(name, partial):
+        return False
+    return bool(field.required) or field.load_default is not missing
+
+
+def _stays_missing(field: Any) -> bool:
+    return not field.required and field.load_default is missing and stock.skips_missing(field)
+
+
+def _within(partial: Partial, name: str) -> Partial:
+    """Return what *partial* says of what is nested in the field *name*."""
+    if not isinstance(partial, tuple):
+        return partial
+    prefix = f'{name}.'
+    return tuple(each[len(prefix) :] for each in partial if each.startswith(prefix))
+
+
+def _options(field: Any, schema: Schema, partial: Partial) -> tuple[Partial, str, bool]:
+    """Return `partial`, `unknown` and `many` as they hold for what is nested in *field*."""
+    if field.many and not schema.many:
+        raise NotCompiled('it nests many by a schema of one')
+    unknown = schema.unknown if field.unknown is None else field.unknown
+    own = partial_of(schema.partial) if partial is None else partial
+    if unknown not in (RAISE, EXCLUDE, INCLUDE):
+        raise NotCompiled(f'unknown={unknown!r}')
+    return own, unknown, bool(schema.many)
+
+
+def partial_of(partial: Any) -> Partial:
+    """Return *partial* as code is made for it. Raises NotCompiled for what is not simple."""
+    if partial is None or partial is True or partial is False:
+        return partial
+    if type(partial) in (list, tuple, set, frozenset) and all(type(name) is str for name in partial):
+        return tuple(partial)
+    raise NotCompiled(f'partial is a {type(partial).__name__}')
+
+
+def _refuse(value: Any) -> Any:
+    raise Doubt
+
+
+def _ask(field: Any, given: Any, key: str, data: Any, options: Any, errors: Any, index: Any) -> Any:
+    """Let *field* itself read what it was *given*, and store its errors."""
+    try:
+        return field.deserialize(given, key, data, **options)
+    except ValidationError as exc:
+        errors.store_error(exc.messages, key, index=index)
+        return exc.valid_data or missing
+
+
+def _title(schema: Schema) -> str:
+    return f'{type(schema).__module__}.{type(schema).__qualname__}'

@@ -1,0 +1,271 @@
+"""The code that dumps by a schema."""
+
+from __future__ import annotations
+
+import datetime as dt
+import keyword
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from marshmallow import Schema, fields, missing
+from marshmallow.decorators import POST_DUMP, PRE_DUMP
+from marshmallow.utils import get_value
+
+from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.conversions import DOUBT, declared
+from colibris.schemas.compiled.converting import GLOBALS
+from colibris.schemas.compiled.presenting import case, isoformat
+from colibris.schemas.compiled.safe import safe
+from colibris.schemas.compiled.source import Source
+from colibris.schemas.compiled.stock import NotCompiled
+
+Dump = Callable[[Any], Any]
+
+_GLOBALS: dict[str, Any] = {
+    **GLOBALS,
+    'dumps': orjson.dumps,
+    'get_value': get_value,
+    'isoformat': isoformat,
+    'safe': safe,
+    'utc': dt.UTC,
+}
+#: How the attributes of an object are read: of a mapping that is known to have them all, by key, or as attributes.
+PROMISED, BY_KEY, BY_ATTRIBUTE = 'promised', 'by_key', 'by_attribute'
+
+
+class Writer:
+    """Writes the code that dumps one object by a schema, to plain data or to what orjson encodes the same."""
+
+    def __init__(self, *, json: bool, way: str) -> None:
+        self.source = Source(dict(_GLOBALS))
+        self.json = json
+        #: What was left to marshmallow, by the names of fields, and why.
+        self.left: dict[str, str] = {}
+        self._way = way
+
+    def function(self, schema: Schema, other: Dump | None) -> Dump:
+        """Return the function that dumps one object; *other* dumps those whose attributes are read in another way."""
+        source = self.source
+        with source.block('def dump(o):'):
+            if self._way == BY_KEY:
+                source.line('if o.__class__ is not dict and not hasattr(o, "__getitem__"): return other(o)')
+            elif self._way == BY_ATTRIBUTE:
+                source.line('if hasattr(o, "__getitem__"): return other(o)')
+            source.names['other'] = other
+            source.line('r = {}')
+            for name, field in schema.dump_fields.items():
+                self._field(schema, name, field)
+            source.line('return r')
+        return source.function('dump', f'{type(schema).__module__}.{type(schema).__qualname__}.dump')
+
+    def safe(self, expression: str) -> str:
+        """Return *expression* so that orjson encodes its value just as msgspec does."""
+        return f'safe({expression})' if self.json else expression
+
+    def inner(self, field: fields.Field[Any], value: str, *, plain: bool = False) -> str:
+        """Return an expression for what ``field._serialize`` makes of the expression *value*.
+
+        With *plain* it is plain data, also where JSON is written. Raises NotCompiled if only the field itself knows.
+        """
+        json, self.json = self.json, self.json and not plain
+        try:
+            if type(field) in declared:
+                return self.safe(f'{self.source.constant(_presenter(field), "present")}({value})')
+            stock.check_field(field)
+            condition, shown = case(self, field, value)
+            ask = self.safe(f'{self.source.constant(field._serialize, "ask")}({value}, None, None)')
+            return f'({shown} if {condition} else None if {value} is None else {ask})'
+        finally:
+            self.json = json
+
+    def nested(self, field: fields.Nested) -> str:
+        """Return an expression for a function of what is nested in *field*."""
+        nested = _Nested(field, json=self.json, promised=self._way == PROMISED)
+        name = self.source.constant(nested, 'nested')
+        nested.install = lambda function: self.source.names.__setitem__(name, function)
+        return name
+
+    def _field(self, schema: Schema, name: str, field: Any) -> None:
+        source = self.source
+        key = source.constant(name if field.data_key is None else field.data_key)
+        try:
+            with source.attempt():
+                self._known(name, field, key)
+        except Exception as exc:
+            why = str(exc) if isinstance(exc, NotCompiled) else f'it cannot be read: {exc}'
+            self.left[name] = why
+            serialize = source.constant(field.serialize, 'serialize')
+            source.line(f'v = {serialize}({name!r}, o, accessor={source.constant(schema.get_attribute, "get")})')
+            source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
+
+    def _known(self, name: str, field: Any, key: str) -> None:
+        """Write what dumps one field. Raises NotCompiled if only the field itself knows."""
+        source = self.source
+        if type(field) in declared:
+            stock.check_declared(field)
+            condition, shown = self._declared(field)
+        else:
+            stock.check_field(field)
+            if not field._CHECK_ATTRIBUTE:
+                source.line(f'v = {source.constant(field._serialize, "ask")}(None, {name!r}, o)')
+                source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
+                return
+            condition, shown = case(self, field, 'v')
+        self._read(name if field.attribute is None else field.attribute)
+        ask = f'{source.constant(field._serialize, "ask")}(v, {name!r}, o)'
+        source.line(f'if {condition}: r[{key}] = {shown}')
+        if shown != 'v' or condition != 'v is not missing':
+            source.line(f'elif v is None: r[{key}] = None')
+            with source.block('elif v is not missing:'):
+                source.line(f'v = {ask}')
+                source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
+        if field.dump_default is not missing and self._way != PROMISED:
+            default = source.constant(field.dump_default, 'default') + ('()' if callable(field.dump_default) else '')
+            with source.block('else:'):
+                source.line(f'v = {default}')
+                with source.block('if v is not missing:'):
+                    source.line(f'v = {ask}')
+                    source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
+
+    def _declared(self, field: Any) -> tuple[str, str]:
+        maker = declared[type(field)].dump
+        present = None if maker is None else maker(field)
+        if present is None:
+            raise NotCompiled(f'{type(field).__qualname__} declares no conversion for dumping')
+        convert = self.source.constant(present, 'convert')
+        condition = f'v is not None and v is not missing and (w := {convert}(v)) is not DOUBT'
+        return condition, self.safe('w')
+
+    def _read(self, attribute: str) -> None:
+        """Write what reads *attribute* of the object into `v`, as marshmallow's get_value does."""
+        source, text = self.source, repr(attribute)
+        if '.' in attribute:
+            source.line(f'v = get_value(o, {text}, missing)')
+        elif self._way == PROMISED:
+            source.line(f'v = o[{text}]')
+        elif self._way == BY_KEY:
+            source.line(f'try: v = o[{text}]')
+            source.line(f'except (KeyError, IndexError, TypeError, AttributeError): v = getattr(o, {text}, missing)')
+        elif attribute.isidentifier() and not keyword.iskeyword(attribute):
+            source.line(f'try: v = o.{attribute}')
+            source.line('except AttributeError: v = missing')
+        else:
+            source.line(f'v = getattr(o, {text}, missing)')
+
+
+def _presenter(field: Any) -> Dump:
+    """Return the declared conversion of *field* as a function that asks the field itself where it is in doubt."""
+    maker = declared[type(field)].dump
+    convert = None if maker is None else maker(field)
+    if convert is None:
+        raise NotCompiled(f'{type(field).__qualname__} declares no conversion for dumping')
+    stock.check_declared(field)
+
+    def present(value: Any) -> Any:
+        shown = DOUBT if value is None else convert(value)
+        return field._serialize(value, None, None) if shown is DOUBT else shown
+
+    return present
+
+
+class OneDumper:
+    """Dumps one object by a schema; the code is made when the first object shows how its attributes are read."""
+
+    def __init__(self, schema: Schema, *, json: bool, promised: bool, install: Callable[[Dump], None]) -> None:
+        self._schema = schema
+        self._json = json
+        self._promised = promised
+        self._install = install
+
+    def __call__(self, obj: Any) -> Any:
+        if self._promised:
+            way = PROMISED
+        else:
+            way = BY_KEY if type(obj) is dict or hasattr(obj, '__getitem__') else BY_ATTRIBUTE
+        dump = self._make(way)
+        self._install(dump)
+        return dump(obj)
+
+    def _make(self, way: str) -> Dump:
+        writer = Writer(json=self._json, way=way)
+        other = None if way == PROMISED else _Other(self._make, writer.source.names, way)
+        return writer.function(self._schema, other)
+
+
+class _Other:
+    """Stands for the function for objects whose attributes are read in another way, until there is one."""
+
+    def __init__(self, make: Callable[[str], Dump], names: dict[str, Any], way: str) -> None:
+        self._make = make
+        self._names = names
+        self._way = BY_ATTRIBUTE if way == BY_KEY else BY_KEY
+
+    def __call__(self, obj: Any) -> Any:
+        dump = self._names['other'] = self._make(self._way)
+        return dump(obj)
+
+
+class _Nested:
+    """Dumps what is nested in a field; made when there is something, as the schema may nest itself without end."""
+
+    install: Callable[[Dump], None]
+
+    def __init__(self, field: fields.Nested, *, json: bool, promised: bool) -> None:
+        self._field = field
+        self._json = json
+        self._promised = promised
+
+    def __call__(self, value: Any) -> Any:
+        dump = self._made()
+        self.install(dump)
+        return dump(value)
+
+    def _made(self) -> Dump:
+        field, schema = self._field, self._field.schema
+        many = bool(schema.many or field.many)
+        plucked = type(field) is fields.Pluck
+        ask: Any = field._serialize
+        try:
+            check_dump(schema, nested=True)
+        except NotCompiled:
+            present = safe if self._json else _same
+            if plucked:
+                return lambda value: present(ask(value, None, None))
+            return lambda value: present(schema.dump(value, many=many))
+        if not many and not plucked:
+            return OneDumper(schema, json=self._json, promised=self._promised, install=self.install)
+        whole = all_or_one(schema, json=self._json, promised=self._promised, many=many)
+        if not plucked:
+            return whole
+        key: str = field._field_data_key  # type: ignore[attr-defined]  # of Pluck
+        if field.many:
+            return lambda value: [each[key] for each in whole(value)]
+        return lambda value: whole(value)[key]
+
+
+def all_or_one(schema: Schema, *, json: bool, promised: bool, many: bool) -> Dump:
+    """Return a function that dumps one object by *schema*, or if *many* all that something yields."""
+
+    one: Dump
+
+    def install(dump: Dump) -> None:
+        nonlocal one
+        one = dump
+
+    one = OneDumper(schema, json=json, promised=promised, install=install)
+    if not many:
+        return lambda obj: one(obj)
+    return lambda objects: one(None) if objects is None else [one(each) for each in objects]
+
+
+def check_dump(schema: Schema, *, nested: bool) -> None:
+    """Raise NotCompiled if dumping by *schema* itself runs code of others, whatever its fields do."""
+    stock.check_dump(schema, nested=nested)
+    found = stock.hooks(schema, PRE_DUMP, POST_DUMP)
+    if found:
+        raise NotCompiled(f'{type(schema).__qualname__} has hooks: {", ".join(found)}')
+
+
+def _same(value: Any) -> Any:
+    return value
