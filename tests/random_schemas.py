@@ -93,9 +93,11 @@ TEXTS = [
 ]
 NUMBERS = [0, 1, 2, -1, 7, 255, 2**31, 2**53 + 1, 2**63, 2**64, -(2**63), 10**30]
 NUMBERS += [0.0, -0.0, 1.0, 1.5, -3.25, 1e16, 1e-7, 1.7e308, 5e-324, 0.1, 123456789.123456789]
-ODD = [float('nan'), float('inf'), Text('b'), Whole(3), Decimal('1.50'), Decimal('NaN'), Decimal('0E+3'), b'\xff']
-ODD += [(1, 2), {1, 2}, Colour.RED, Size.SMALL, Level.HIGH, dt.date(2026, 1, 2), dt.timedelta(hours=1), '\ud800', object]
-ODD += [marshmallow.missing, OrderedDict(a=1), complex(1, 2), 10**400]
+ODD = [
+    *(float('nan'), float('inf'), 10**400, complex(1, 2), Decimal('1.50'), Decimal('NaN'), Decimal('0E+3'), Whole(3)),
+    *(Text('abc'), '\ud800', b'bytes', b'\xff', (1, 2), {1, 2}, OrderedDict(a=1), Colour.RED, Size.SMALL, Level.HIGH),
+    *(dt.date(2026, 1, 2), dt.timedelta(hours=1), marshmallow.missing, object),
+]
 
 
 def junk(random: Random, depth: int = 2) -> Any:

@@ -15,6 +15,8 @@ GROUP = 'colibris.checks'
 class Level(StrEnum):
     """How bad a problem is: an error keeps the project from working, and `check` from succeeding."""
 
+    #: Not bad at all, but good to know.
+    INFO = 'info'
     WARNING = 'warning'
     ERROR = 'error'
 

@@ -138,3 +138,33 @@ def test_documentation_in_the_place_of_a_route_is_an_error(project_folder):
     result = project_folder.run('check')
     assert result.returncode == 1
     assert "error: API_DOCS_PATH: '/items' is already a route of the project" in result.stdout
+
+
+def test_a_view_whose_schema_is_not_compiled_is_told_and_no_error(project_folder):
+    project_folder.write(
+        'shop/routes.py',
+        """
+        import marshmallow
+        from colibris.views import APIView
+
+        class ItemSchema(marshmallow.Schema):
+            name = marshmallow.fields.String()
+
+            @marshmallow.pre_load
+            def strip(self, data, **kwargs):
+                return data
+
+        class ItemsView(APIView):
+            body_schema_class = ItemSchema
+
+            async def post(self):
+                return await self.get_validated_body()
+
+        ROUTES = [('/items', ItemsView)]
+    """,
+    )
+    result = project_folder.run('check')
+    assert result.returncode == 0
+    assert 'info: shop.routes.ItemSchema, which loads the body of POST /items, is not compiled' in result.stdout
+    assert 'strip' in result.stdout
+    assert 'No problems found.' in result.stdout

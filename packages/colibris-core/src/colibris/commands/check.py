@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Awaitable, Iterable, Iterator
 from importlib.metadata import EntryPoint
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -17,6 +17,9 @@ from colibris.commands.context import Place, describe, load_project, run_async
 from colibris.conf import settings
 from colibris.plugins import PluginError
 from colibris.plugins.registry import load_entry_point
+
+if TYPE_CHECKING:
+    from colibris.endpoints import Endpoint
 
 #: The checks of core, after that of the settings, in their order.
 PLUGINS = 'plug-ins'
@@ -74,7 +77,7 @@ class Report:
     def sum_up(self) -> None:
         """Print how many problems there are."""
         errors, warnings = self.count(Level.ERROR), self.count(Level.WARNING)
-        if self._found:
+        if errors or warnings:
             click.echo(f'{_counted(errors, "error")}, {_counted(warnings, "warning")}.')
         else:
             click.echo('No problems found.')
@@ -144,8 +147,28 @@ def _check_application() -> Iterable[Problem]:
     from colibris.app import check_guarded, create_app
     from colibris.endpoints import endpoints
 
-    check_guarded(endpoints(create_app()))
-    return ()
+    found = endpoints(create_app())
+    check_guarded(found)
+    return _slow_schemas(found)
+
+
+def _slow_schemas(found: Iterable[Endpoint]) -> Iterator[Problem]:
+    """Yield the schemas of views that marshmallow itself runs as a whole, as nothing of them is compiled."""
+    from colibris.schemas.compiled.explaining import How, explain
+
+    for endpoint in found:
+        used = {'loads the body': endpoint.body_schema, 'loads the query': endpoint.query_schema}
+        told = [(use, schema, explain(schema).load) for use, schema in used.items() if schema is not None]
+        if endpoint.response_schema is not None:
+            told.append(('dumps the answer', endpoint.response_schema, explain(endpoint.response_schema).dump))
+        for use, schema, direction in told:
+            if direction.how is How.MARSHMALLOW:
+                name = f'{type(schema).__module__}.{type(schema).__qualname__}'
+                yield Problem(
+                    f'{name}, which {use} of {endpoint.method} {endpoint.path}, is not compiled: {direction.why}',
+                    'it works, at the speed of marshmallow',
+                    Level.INFO,
+                )
 
 
 def _check_documentation() -> Iterable[Problem]:

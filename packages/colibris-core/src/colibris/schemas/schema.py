@@ -9,6 +9,7 @@ from marshmallow import RAISE
 
 from colibris.schemas.compiled import stock
 from colibris.schemas.compiled.dumping import warm_dumpers
+from colibris.schemas.compiled.explaining import Explanation, explain
 from colibris.schemas.compiled.loading import judging, warm_loader
 
 
@@ -46,6 +47,10 @@ class Schema(marshmallow.Schema):
             else:
                 return {}
         return super().validate(data, many=many, partial=partial)
+
+    def explain(self) -> Explanation:
+        """Tell, as a text if printed, what of the schema is compiled, what is left to marshmallow, and why."""
+        return explain(self)
 
     def _deserialize(
         self,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from colibris.schemas.compiled.writing import Writer
 
 
-
 #: A condition and an expression: how a value in a variable is presented if the condition holds of it.
 Case = tuple[str, str]
 Present = Callable[['Writer', Any, str], Case]

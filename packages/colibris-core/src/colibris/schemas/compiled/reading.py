@@ -10,6 +10,7 @@ from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCH
 from marshmallow.utils import set_value
 
 from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.conversions import declared
 from colibris.schemas.compiled.converting import GLOBALS, Doubt, write_conversion
 from colibris.schemas.compiled.source import Source
 from colibris.schemas.compiled.stock import NotCompiled
@@ -74,7 +75,8 @@ class Reader:
         if field.pre_load or field.post_load:
             raise NotCompiled('its pre_load or post_load may have effects')
         if not field.allow_none:
-            self.source.line(f'if {value} is None: raise Doubt')
+            if type(field) is fields.Pluck or type(field) in declared:  # the others take no None anyhow
+                self.source.line(f'if {value} is None: raise Doubt')
             unchanged = write_conversion(self, field, value, partial)
             write_validators(self.source, field.validators, value)
             return unchanged

@@ -63,11 +63,13 @@ _VALIDATOR_CLASSES: dict[type, Any] = {
     )
 }
 _METHODS = ('load', 'dump', *_LOAD, *_VALIDATE, *_DUMP)
+_SCHEMA_CLASSES: list[type[marshmallow.Schema]] = []
 _SCHEMA_PARTS: list[dict[str, Any]] = [_parts(marshmallow.Schema, _METHODS)]
 
 
 def know_schema(cls: type[marshmallow.Schema]) -> None:
     """Take the methods of *cls* for as good as marshmallow's own."""
+    _SCHEMA_CLASSES.append(cls)
     _SCHEMA_PARTS.append(_parts(cls, _METHODS))
 
 
@@ -133,6 +135,12 @@ def check_load(schema: marshmallow.Schema, *, nested: bool) -> None:
 def check_deserialize(schema: marshmallow.Schema) -> None:
     """Raise NotCompiled unless *schema* deserializes dictionaries by marshmallow's own methods."""
     _check_methods(schema, ('_deserialize', '_call_and_store'))
+
+
+def check_by_field(schema: marshmallow.Schema) -> None:
+    """Raise NotCompiled unless *schema* can run code for single fields, as our base class does."""
+    if not isinstance(schema, tuple(_SCHEMA_CLASSES)):
+        raise NotCompiled('only what derives from colibris.schemas.Schema is compiled field by field')
 
 
 def check_dump(schema: marshmallow.Schema, *, nested: bool) -> None:
