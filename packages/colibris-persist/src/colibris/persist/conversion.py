@@ -13,7 +13,10 @@ from tortoise import validators
 from tortoise.fields import base, data, relational
 from tortoise.models import Model
 
-from colibris.persist import columns
+from colibris.persist import (
+    columns,
+    compiled,  # noqa: F401  # declares how columns convert
+)
 from colibris.schemas import fields, validate
 
 SchemaField = fields.Field[Any]

@@ -22,13 +22,16 @@ class Conversion:
 
     load: Maker | None = None
     dump: Maker | None = None
+    json: Maker | None = None
 
 
 declared: dict[type[Field[Any]], Conversion] = {}
 harmless: set[type] = set()
 
 
-def declare(field_class: type[Field[Any]], *, load: Maker | None = None, dump: Maker | None = None) -> None:
+def declare(
+    field_class: type[Field[Any]], *, load: Maker | None = None, dump: Maker | None = None, json: Maker | None = None
+) -> None:
     """Declare how fields of exactly *field_class* convert values.
 
     *load* and *dump* are called with a field, once, and return a function of one value, or None where the field is
@@ -36,8 +39,11 @@ def declare(field_class: type[Field[Any]], *, load: Maker | None = None, dump: M
     for that value, or `DOUBT` for a value that it does not know: then those are asked. It is never given None, has
     no effect beside its result, and may raise anything: that counts as doubt, too. What else marshmallow does for a
     field (required, allow_none, defaults, validators) stays as it is.
+
+    *json* is like *dump*, for what is encoded to JSON at once, and is best left out but for fields of dates: what it
+    returns may also be a datetime in UTC or without a zone, a date, a time without a zone, or a UUID.
     """
-    declared[field_class] = Conversion(load, dump)
+    declared[field_class] = Conversion(load, dump, json)
 
 
 def declare_validator(validator_class: type) -> None:

@@ -71,7 +71,7 @@ class Writer:
         json, self.json = self.json, self.json and not plain
         try:
             if type(field) in declared:
-                return self.safe(f'{self.source.constant(_presenter(field), "present")}({value})')
+                return f'{self.source.constant(_presenter(field, json=self.json), "present")}({value})'
             stock.check_field(field)
             condition, shown = case(self, field, value)
             ask = self.safe(f'{self.source.constant(field._serialize, "ask")}({value}, None, None)')
@@ -102,9 +102,15 @@ class Writer:
     def _known(self, name: str, field: Any, key: str) -> None:
         """Write what dumps one field. Raises NotCompiled if only the field itself knows."""
         source = self.source
+        attribute = name if field.attribute is None else field.attribute
         if type(field) in declared:
-            stock.check_declared(field)
-            condition, shown = self._declared(field)
+            convert, text = _declared(field, json=self.json), self.json and declared[type(field)].json is None
+            self._read(attribute)
+            source.line('w = DOUBT')
+            with source.block('if v is not None and v is not missing:'):
+                source.line(f'try: w = {source.constant(convert, "convert")}(v)')
+                source.line('except Exception: pass')
+            condition, shown = 'w is not DOUBT', self.safe('w') if text else 'w'
         else:
             stock.check_field(field)
             if not field._CHECK_ATTRIBUTE:
@@ -112,7 +118,7 @@ class Writer:
                 source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
                 return
             condition, shown = case(self, field, 'v')
-        self._read(name if field.attribute is None else field.attribute)
+            self._read(attribute)
         ask = f'{source.constant(field._serialize, "ask")}(v, {name!r}, o)'
         source.line(f'if {condition}: r[{key}] = {shown}')
         if shown != 'v' or condition != 'v is not missing':
@@ -127,15 +133,6 @@ class Writer:
                 with source.block('if v is not missing:'):
                     source.line(f'v = {ask}')
                     source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
-
-    def _declared(self, field: Any) -> tuple[str, str]:
-        maker = declared[type(field)].dump
-        present = None if maker is None else maker(field)
-        if present is None:
-            raise NotCompiled(f'{type(field).__qualname__} declares no conversion for dumping')
-        convert = self.source.constant(present, 'convert')
-        condition = f'v is not None and v is not missing and (w := {convert}(v)) is not DOUBT'
-        return condition, self.safe('w')
 
     def _read(self, attribute: str) -> None:
         """Write what reads *attribute* of the object into `v`, as marshmallow's get_value does."""
@@ -154,17 +151,30 @@ class Writer:
             source.line(f'v = getattr(o, {text}, missing)')
 
 
-def _presenter(field: Any) -> Dump:
-    """Return the declared conversion of *field* as a function that asks the field itself where it is in doubt."""
-    maker = declared[type(field)].dump
-    convert = None if maker is None else maker(field)
+def _declared(field: Any, *, json: bool) -> Dump:
+    """Return the declared conversion of *field*. Raises NotCompiled if there is none."""
+    stock.check_declared(field)
+    conversion = declared[type(field)]
+    maker = (json and conversion.json) or conversion.dump
+    convert = maker(field) if maker else None
     if convert is None:
         raise NotCompiled(f'{type(field).__qualname__} declares no conversion for dumping')
-    stock.check_declared(field)
+    return convert
+
+
+def _presenter(field: Any, *, json: bool) -> Dump:
+    """Return the declared conversion of *field* as a function that asks the field itself where it is in doubt."""
+    convert, text = _declared(field, json=json), json and declared[type(field)].json is None
 
     def present(value: Any) -> Any:
-        shown = DOUBT if value is None else convert(value)
-        return field._serialize(value, None, None) if shown is DOUBT else shown
+        try:
+            shown = DOUBT if value is None else convert(value)
+        except Exception:
+            shown = DOUBT
+        if shown is DOUBT:
+            shown = field._serialize(value, None, None)
+            return safe(shown) if json else shown
+        return safe(shown) if text else shown
 
     return present
 
