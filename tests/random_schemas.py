@@ -554,10 +554,10 @@ def canonical(value: Any) -> Any:
     return kind, _ADDRESS.sub('0x', repr(value))
 
 
-def outcome(call: Callable[[], Any]) -> Any:
-    """Return what *call* returns or raises, so that it can be compared."""
+def outcome(call: Callable[..., Any], *args: Any) -> Any:
+    """Return what *call* returns or raises for *args*, so that it can be compared."""
     try:
-        return 'returned', canonical(call())
+        return 'returned', canonical(call(*args))
     except ValidationError as exc:
         parts = (exc.messages, exc.valid_data, exc.data, exc.field_name, exc.kwargs)
         return 'invalid', type(exc), *(canonical(part) for part in parts)
