@@ -44,19 +44,25 @@ class Writer:
         self.left: dict[str, str] = {}
         self._way = way
 
-    def function(self, schema: Schema, other: Dump | None) -> Dump:
-        """Return the function that dumps one object; *other* dumps those whose attributes are read in another way."""
+    def function(self, schema: Schema, other: Dump | None, seen: type = dict) -> Dump:
+        """Return the function that dumps one object; *other* dumps those whose attributes are read in another way.
+
+        *seen* is a class whose objects are all read in the way of this function.
+        """
         source = self.source
         with source.block('def dump(o):'):
-            if self._way == BY_KEY:
-                source.line('if o.__class__ is not dict and not hasattr(o, "__getitem__"): return other(o)')
-            elif self._way == BY_ATTRIBUTE:
-                source.line('if hasattr(o, "__getitem__"): return other(o)')
-            source.names['other'] = other
-            source.line('r = {}')
+            if self._way != PROMISED:
+                source.names.update(other=other, Seen=seen)
+                has = 'not hasattr' if self._way == BY_KEY else 'hasattr'
+                source.line(f'if o.__class__ is not Seen and {has}(o, "__getitem__"): return other(o)')
+            source.line('gap = False')
+            pairs = []
             for name, field in schema.dump_fields.items():
-                self._field(schema, name, field)
-            source.line('return r')
+                value = source.variable()
+                self._field(schema, name, field, value)
+                pairs.append(f'{source.constant(name if field.data_key is None else field.data_key)}: {value}')
+            source.line(f'r = {{{", ".join(pairs)}}}')
+            source.line('return {k: v for k, v in r.items() if v is not missing} if gap else r')
         return source.function('dump', f'{type(schema).__module__}.{type(schema).__qualname__}.dump')
 
     def safe(self, expression: str) -> str:
@@ -86,69 +92,85 @@ class Writer:
         nested.install = lambda function: self.source.names.__setitem__(name, function)
         return name
 
-    def _field(self, schema: Schema, name: str, field: Any) -> None:
+    def _field(self, schema: Schema, name: str, field: Any, value: str) -> None:
+        """Write what puts into the variable *value* what is dumped of one field, or `missing`."""
         source = self.source
-        key = source.constant(name if field.data_key is None else field.data_key)
         try:
             with source.attempt():
-                self._known(name, field, key)
+                self._known(name, field, value)
         except Exception as exc:
-            why = str(exc) if isinstance(exc, NotCompiled) else f'it cannot be read: {exc}'
-            self.left[name] = why
+            self.left[name] = str(exc) if isinstance(exc, NotCompiled) else f'it cannot be read: {exc}'
             serialize = source.constant(field.serialize, 'serialize')
-            source.line(f'v = {serialize}({name!r}, o, accessor={source.constant(schema.get_attribute, "get")})')
-            source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
+            self._shown(value, f'{serialize}({name!r}, o, accessor={source.constant(schema.get_attribute, "get")})')
 
-    def _known(self, name: str, field: Any, key: str) -> None:
+    def _known(self, name: str, field: Any, value: str) -> None:
         """Write what dumps one field. Raises NotCompiled if only the field itself knows."""
         source = self.source
+        ask = f'{source.constant(field._serialize, "ask")}({value}, {name!r}, o)'
         attribute = name if field.attribute is None else field.attribute
         if type(field) in declared:
-            convert, text = _declared(field, json=self.json), self.json and declared[type(field)].json is None
-            self._read(attribute)
+            convert = source.constant(_declared(field, json=self.json), 'convert')
+            text = self.json and declared[type(field)].json is None
+            self._read(attribute, value)
             source.line('w = DOUBT')
-            with source.block('if v is not None and v is not missing:'):
-                source.line(f'try: w = {source.constant(convert, "convert")}(v)')
+            with source.block(f'if {value} is not None and {value} is not missing:'):
+                source.line(f'try: w = {convert}({value})')
                 source.line('except Exception: pass')
             condition, shown = 'w is not DOUBT', self.safe('w') if text else 'w'
         else:
             stock.check_field(field)
             if not field._CHECK_ATTRIBUTE:
-                source.line(f'v = {source.constant(field._serialize, "ask")}(None, {name!r}, o)')
-                source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
+                source.line(f'{value} = None')
+                self._shown(value, ask)
                 return
-            condition, shown = case(self, field, 'v')
-            self._read(attribute)
-        ask = f'{source.constant(field._serialize, "ask")}(v, {name!r}, o)'
-        source.line(f'if {condition}: r[{key}] = {shown}')
-        if shown != 'v' or condition != 'v is not missing':
-            source.line(f'elif v is None: r[{key}] = None')
-            with source.block('elif v is not missing:'):
-                source.line(f'v = {ask}')
-                source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
-        if field.dump_default is not missing and self._way != PROMISED:
-            default = source.constant(field.dump_default, 'default') + ('()' if callable(field.dump_default) else '')
-            with source.block('else:'):
-                source.line(f'v = {default}')
-                with source.block('if v is not missing:'):
-                    source.line(f'v = {ask}')
-                    source.line(f'if v is not missing: r[{key}] = {self.safe("v")}')
+            condition, shown = case(self, field, value)
+            self._read(attribute, value)
+        if shown == value:
+            block = f'if not ({condition}):'
+        else:
+            source.line(f'if {condition}: {value} = {shown}')
+            block = 'else:'
+        with source.block(block):
+            self._uncommon(field, value, ask)
 
-    def _read(self, attribute: str) -> None:
-        """Write what reads *attribute* of the object into `v`, as marshmallow's get_value does."""
+    def _uncommon(self, field: Any, value: str, ask: str) -> None:
+        """Write what dumps a value that is not of the class that is expected, None, or missing."""
+        source = self.source
+        with source.block(f'if {value} is missing:'):
+            if field.dump_default is missing or self._way == PROMISED:
+                source.line('gap = True')
+            else:
+                default = source.constant(field.dump_default, 'default')
+                source.line(f'{value} = {default}{"()" if callable(field.dump_default) else ""}')
+                source.line(f'if {value} is missing: gap = True')
+                with source.block('else:'):
+                    self._shown(value, ask)
+        with source.block(f'elif {value} is not None:'):
+            self._shown(value, ask)
+
+    def _shown(self, value: str, expression: str) -> None:
+        """Write what takes the value of *expression* as it is, if it is not missing."""
+        self.source.line(f'{value} = {expression}')
+        self.source.line(f'if {value} is missing: gap = True')
+        if self.json:
+            self.source.line(f'else: {value} = safe({value})')
+
+    def _read(self, attribute: str, value: str) -> None:
+        """Write what reads *attribute* of the object into the variable *value*, as marshmallow's get_value does."""
         source, text = self.source, repr(attribute)
         if '.' in attribute:
-            source.line(f'v = get_value(o, {text}, missing)')
+            source.line(f'{value} = get_value(o, {text}, missing)')
         elif self._way == PROMISED:
-            source.line(f'v = o[{text}]')
+            source.line(f'{value} = o[{text}]')
         elif self._way == BY_KEY:
-            source.line(f'try: v = o[{text}]')
-            source.line(f'except (KeyError, IndexError, TypeError, AttributeError): v = getattr(o, {text}, missing)')
+            source.line(f'try: {value} = o[{text}]')
+            source.line('except (KeyError, IndexError, TypeError, AttributeError):')
+            source.line(f' {value} = getattr(o, {text}, missing)')
         elif attribute.isidentifier() and not keyword.iskeyword(attribute):
-            source.line(f'try: v = o.{attribute}')
-            source.line('except AttributeError: v = missing')
+            source.line(f'try: {value} = o.{attribute}')
+            source.line(f'except AttributeError: {value} = missing')
         else:
-            source.line(f'v = getattr(o, {text}, missing)')
+            source.line(f'{value} = getattr(o, {text}, missing)')
 
 
 def _declared(field: Any, *, json: bool) -> Dump:
@@ -193,26 +215,26 @@ class OneDumper:
             way = PROMISED
         else:
             way = BY_KEY if type(obj) is dict or hasattr(obj, '__getitem__') else BY_ATTRIBUTE
-        dump = self._make(way)
+        dump = self._make(way, obj)
         self._install(dump)
         return dump(obj)
 
-    def _make(self, way: str) -> Dump:
+    def _make(self, way: str, obj: Any) -> Dump:
         writer = Writer(json=self._json, way=way)
         other = None if way == PROMISED else _Other(self._make, writer.source.names, way)
-        return writer.function(self._schema, other)
+        return writer.function(self._schema, other, type(obj))
 
 
 class _Other:
     """Stands for the function for objects whose attributes are read in another way, until there is one."""
 
-    def __init__(self, make: Callable[[str], Dump], names: dict[str, Any], way: str) -> None:
+    def __init__(self, make: Callable[[str, Any], Dump], names: dict[str, Any], way: str) -> None:
         self._make = make
         self._names = names
         self._way = BY_ATTRIBUTE if way == BY_KEY else BY_KEY
 
     def __call__(self, obj: Any) -> Any:
-        dump = self._names['other'] = self._make(self._way)
+        dump = self._names['other'] = self._make(self._way, obj)
         return dump(obj)
 
 
