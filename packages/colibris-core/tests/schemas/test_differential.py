@@ -72,7 +72,9 @@ def compare_json_loads(twins):
         raw = encode_json(data())
     except (TypeError, UnicodeError):
         return
-    assert outcome(lambda: loader(twins.ours).json(raw)) == outcome(lambda: twins.theirs.load(decode_json(raw)))
+    load = loader(twins.ours)
+    load._missed_json(3)  # as if there had been so many documents that there is code for JSON
+    assert outcome(load.json, raw) == outcome(lambda: twins.theirs.load(decode_json(raw)))
 
 
 def compare_dumps(twins):

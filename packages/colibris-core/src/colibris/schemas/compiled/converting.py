@@ -39,6 +39,8 @@ GLOBALS: dict[str, Any] = {
     'timedelta': dt.timedelta,
 }
 
+_TIMESTAMPS = ('timestamp', 'timestamp_ms')
+
 #: Writes the conversion of a value in a variable; returns whether the value stays what it is.
 Writer = Callable[['Reader', Any, str, Any], bool]
 
@@ -64,34 +66,34 @@ def _write_declared(reader: Reader, field: Any, value: str, maker: Any) -> bool:
     if convert is None:
         raise NotCompiled(f'{type(field).__qualname__} declares no conversion for loading')
     source = reader.source
-    source.line(f'{value} = {source.constant(convert, "convert")}({value})')
-    source.line(f'if {value} is DOUBT: raise Doubt')
+    with reader.plainly(value):
+        source.line(f'{value} = {source.constant(convert, "convert")}({value})')
+        source.line(f'if {value} is DOUBT: raise Doubt')
     return False
 
 
-def _only(reader: Reader, value: str, cls: str) -> None:
-    reader.source.line(f'if {value}.__class__ is not {cls}: raise Doubt')
-
-
 def _string(reader: Reader, field: Any, value: str, partial: Any) -> bool:
-    _only(reader, value, 'str')
+    reader.expect(value, str)
     return True
 
 
 def _integer(reader: Reader, field: Any, value: str, partial: Any) -> bool:
-    if field.strict:
-        _only(reader, value, 'int')
+    if field.strict or reader.typed:
+        reader.expect(value, int)
         return True
     with reader.source.block(f'if {value}.__class__ is not int:'):
-        _only(reader, value, 'str')
+        reader.expect(value, str)
         reader.source.line(f'{value} = int({value})')
     return False
 
 
 def _float(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    if reader.typed:  # JSON has no other numbers than finite ones
+        reader.expect(value, float)
+        return True
     source = reader.source
     with source.block(f'if {value}.__class__ is not float:'):
-        source.line(f'if {value}.__class__ is not int and {value}.__class__ is not str: raise Doubt')
+        reader.expect(value, int, str)
         source.line(f'{value} = float({value})')
     if field.allow_nan is False:
         source.line(f'if not isfinite({value}): raise Doubt')
@@ -100,11 +102,8 @@ def _float(reader: Reader, field: Any, value: str, partial: Any) -> bool:
 
 def _decimal(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     source = reader.source
-    with source.block(f'if {value}.__class__ is str:'):
-        source.line(f'{value} = Decimal({value})')
-    with source.block(f'elif {value}.__class__ is int or {value}.__class__ is float:'):
-        source.line(f'{value} = Decimal(str({value}))')
-    source.line('else: raise Doubt')
+    reader.expect(value, str, int, float)
+    source.line(f'{value} = Decimal({value} if {value}.__class__ is str else str({value}))')
     source.line(f'if not {value}.is_finite(): raise Doubt')
     if field.places is not None:
         rounding = source.constant(field.rounding, 'rounding')
@@ -120,9 +119,12 @@ def _boolean(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     truthy, falsy = field.truthy, field.falsy
     if True not in truthy or False in truthy or False not in falsy:
         raise NotCompiled('Boolean has values of its own for true and false')
+    if reader.typed:
+        reader.expect(value, bool)
+        return True
     source = reader.source
     with source.block(f'if {value} is not True and {value} is not False:'):
-        _only(reader, value, 'str')
+        reader.expect(value, str)
         source.line(f'if {value} in {source.constant(truthy, "truthy")}: {value} = True')
         source.line(f'elif {value} in {source.constant(falsy, "falsy")}: {value} = False')
         source.line('else: raise Doubt')
@@ -130,8 +132,11 @@ def _boolean(reader: Reader, field: Any, value: str, partial: Any) -> bool:
 
 
 def _uuid(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    if reader.typed:
+        reader.expect(value, uuid.UUID)
+        return True
     with reader.source.block(f'if {value}.__class__ is not UUID:'):
-        _only(reader, value, 'str')
+        reader.expect(value, str)
         reader.source.line(f'{value} = UUID({value})')
     return False
 
@@ -141,8 +146,7 @@ def _temporal(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     form = field.format or field.DEFAULT_FORMAT
     if type(form) is not str:
         raise NotCompiled(f'its format is a {type(form).__name__}')
-    source.line(f'if {value}.__class__ is not str and {value}.__class__ is not int and {value}.__class__ is not float:')
-    source.line(' raise Doubt')
+    reader.expect(value, *((str, int, float) if form in _TIMESTAMPS else (str,)))
     function = field.DESERIALIZATION_FUNCS.get(form)
     if function is not None:
         source.line(f'{value} = {source.constant(function, "parse")}({value})')
@@ -176,17 +180,15 @@ def _naive(reader: Reader, field: Any, value: str, partial: Any) -> bool:
 
 
 def _timedelta(reader: Reader, field: Any, value: str, partial: Any) -> bool:
-    source = reader.source
-    source.line(f'if {value}.__class__ is not str and {value}.__class__ is not int and {value}.__class__ is not float:')
-    source.line(' raise Doubt')
-    source.line(f'{value} = timedelta({field.precision}=float({value}))')
+    reader.expect(value, str, int, float)
+    reader.source.line(f'{value} = timedelta({field.precision}=float({value}))')
     return False
 
 
 def _address(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     source = reader.source
     default = ipaddress.ip_address if isinstance(field, fields.IP) else ipaddress.ip_interface
-    _only(reader, value, 'str')
+    reader.expect(value, str)
     source.line(f'{value} = {source.constant(field.DESERIALIZATION_CLASS or default, "parse")}({value})')
     return False
 
@@ -197,12 +199,13 @@ def _enum(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     if type(field.enum) is not EnumType or any('_missing_' in vars(cls) for cls in own_classes(field.enum)):
         raise NotCompiled(f'{field.enum.__qualname__} looks its members up in a way of its own')
     if not field.by_value:
-        _only(reader, value, 'str')
+        reader.expect(value, str)
         source.line(f'{value} = {enum}[{value}]')
         return False
     if type(field.field) is fields.Raw:
-        source.line(f'if {value}.__class__ is not str and {value}.__class__ is not int: raise Doubt')
-    write_conversion(reader, field.field, value, partial)
+        reader.expect(value, str, int)
+    else:
+        write_conversion(reader, field.field, value, partial)
     source.line(f'{value} = {enum}({value})')
     return False
 
@@ -212,57 +215,52 @@ def own_classes(enum: type) -> list[type]:
 
 
 def _raw(reader: Reader, field: Any, value: str, partial: Any) -> bool:
-    reader.source.line(f'if {value} is None or {value} is missing: raise Doubt')
+    with reader.plainly(value):
+        reader.source.line(f'if {value} is None or {value} is missing: raise Doubt')
     return True
 
 
 def _constant(reader: Reader, field: Any, value: str, partial: Any) -> bool:
-    reader.source.line(f'if {value} is None or {value} is missing: raise Doubt')
+    _raw(reader, field, value, partial)
     reader.source.line(f'{value} = {reader.source.constant(field.constant)}')
     return False
 
 
 def _list(reader: Reader, field: Any, value: str, partial: Any) -> bool:
-    source = reader.source
-    _only(reader, value, 'list')
-    each, found = source.variable(), source.variable()
-    with source.attempt():
-        source.line(f'{found} = []')
-        with source.block(f'for {each} in {value}:'):
-            reader.value(field.inner, each, partial)
-            source.line(f'{found}.append({each})')
-        source.line(f'{value} = {found}')
-    return False
+    each = reader.source.variable()
+    return reader.each(value, each, lambda: reader.value(field.inner, each, partial))
 
 
 def _tuple(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     source = reader.source
     parts = [source.variable() for _ in field.tuple_fields]
-    source.line(f'if {value}.__class__ is not list and {value}.__class__ is not tuple: raise Doubt')
-    source.line(f'if len({value}) != {len(parts)}: raise Doubt')
-    if parts:
-        source.line(f'{", ".join(parts)}, = {value}')
-    for inner, part in zip(field.tuple_fields, parts, strict=True):
-        reader.value(inner, part, partial)
-    source.line(f'{value} = ({"".join(f"{part}, " for part in parts)})')
+    with reader.plainly(value):
+        reader.expect(value, list, tuple)
+        source.line(f'if len({value}) != {len(parts)}: raise Doubt')
+        if parts:
+            source.line(f'{", ".join(parts)}, = {value}')
+        for inner, part in zip(field.tuple_fields, parts, strict=True):
+            reader.value(inner, part, partial)
+        source.line(f'{value} = ({"".join(f"{part}, " for part in parts)})')
     return False
 
 
 def _dict(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     source = reader.source
-    _only(reader, value, 'dict')
-    if field.key_field is None and field.value_field is None:
-        source.line(f'{value} = dict({value})')
-        return False
-    key, each, found = source.variable(), source.variable(), source.variable()
-    source.line(f'{found} = {{}}')
-    with source.block(f'for {key}, {each} in {value}.items():'):
-        if field.key_field is not None:
-            reader.value(field.key_field, key, partial)
-        if field.value_field is not None:
-            reader.value(field.value_field, each, partial)
-        source.line(f'{found}[{key}] = {each}')
-    source.line(f'{value} = {found}')
+    with reader.plainly(value):
+        reader.expect(value, dict)
+        if field.key_field is None and field.value_field is None:
+            source.line(f'{value} = dict({value})')
+            return False
+        key, each, found = source.variable(), source.variable(), source.variable()
+        source.line(f'{found} = {{}}')
+        with source.block(f'for {key}, {each} in {value}.items():'):
+            if field.key_field is not None:
+                reader.value(field.key_field, key, partial)
+            if field.value_field is not None:
+                reader.value(field.value_field, each, partial)
+            source.line(f'{found}[{key}] = {each}')
+        source.line(f'{value} = {found}')
     return False
 
 
@@ -274,15 +272,16 @@ def _nested(reader: Reader, field: Any, value: str, partial: Any) -> bool:
 def _pluck(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     source = reader.source
     key = source.constant(field._field_data_key)
-    if field.many:
-        _only(reader, value, 'list')
-        each = source.variable()
-        source.line(f'{value} = [{{{key}: {each}}} for {each} in {value}]')
-    else:
-        if field.schema.many:
+    with reader.plainly(value):
+        if field.many:
+            reader.expect(value, list)
+            each = source.variable()
+            source.line(f'{value} = [{{{key}: {each}}} for {each} in {value}]')
+        elif field.schema.many:
             raise NotCompiled('it plucks one value with a schema of many')
-        source.line(f'{value} = {{{key}: {value}}}')
-    reader.nested(field, value, partial)
+        else:
+            source.line(f'{value} = {{{key}: {value}}}')
+        reader.nested(field, value, partial)
     return False
 
 

@@ -10,13 +10,18 @@ import msgspec
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
 
 from colibris.schemas.compiled import stock
-from colibris.schemas.compiled.reading import Reader, partial_of
+from colibris.schemas.compiled.reading import Load, Reader, partial_of
 from colibris.schemas.compiled.stock import NotCompiled
+from colibris.schemas.compiled.typed import TypedReader
 
 _KEPT = '_colibris_loader'
 _USES = '_colibris_loads'
 #: A schema that is made to be used once or twice is not worth the code.
 _COLD = 2
+#: So many documents are decoded to plain data before there is code for JSON.
+_WARM = 3
+#: So many documents may be good that the code for JSON was in doubt about.
+_MISSED = 100
 #: So many combinations of `many`, `partial` and `unknown` have code of their own for one schema.
 _VARIANTS = 32
 
@@ -25,18 +30,18 @@ judging: ContextVar[bool] = ContextVar('colibris_judging', default=False)
 
 _decode = msgspec.json.Decoder().decode
 
-Load = Callable[[Any], Any]
 LoadFields = Callable[[Any, Any, Any], Any]
 
 
 class _State(NamedTuple):
-    """What the code in `load` was made for."""
+    """The code for data and for JSON, and what it was made for."""
 
-    fields: Any
-    many: Any
-    partial: Any
-    unknown: Any
-    load: Load | None
+    fields: Any = None
+    many: Any = None
+    partial: Any = None
+    unknown: Any = None
+    load: Load | None = None
+    load_json: Load | None = None
 
 
 class Loader:
@@ -45,10 +50,12 @@ class Loader:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._own_load = not stock.has_known(schema, 'load')
-        self._state = _State(None, None, None, None, None)
+        self._state = _State()
         self._made_for: Any = None
         self._wholes: dict[Any, Load | None] = {}
         self._by_field: dict[Any, LoadFields | None] = {}
+        #: How many good documents were not loaded by code for JSON; None if that is not worth while.
+        self._missed: int | None = 0
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # a copy of the schema gets its own
@@ -62,7 +69,7 @@ class Loader:
     def run(self, data: Any) -> Any:
         """Return exactly what marshmallow's own ``load`` returns for *data*."""
         schema = self.schema
-        fields, many, partial, unknown, load = self._state
+        fields, many, partial, unknown, load, _ = self._state
         if (
             fields is not schema.load_fields
             or many is not schema.many
@@ -79,19 +86,52 @@ class Loader:
 
     def json(self, raw: bytes) -> Any:
         """Load the JSON document *raw*; raises ParseError as `colibris.api.decode_json` does."""
+        schema = self.schema
+        fields, many, partial, unknown, _, load_json = self._state
+        if (
+            load_json is not None
+            and fields is schema.load_fields
+            and many is schema.many
+            and partial is schema.partial
+            and unknown is schema.unknown
+        ):
+            try:
+                return load_json(raw)
+            except Exception:
+                pass
         try:
             data = _decode(raw)
         except Exception:
             from colibris.api import decode_json
 
             data = decode_json(raw)
-        return self(data)
+        loaded = self(data)
+        if self._missed is not None:
+            self._missed_json(self._missed + 1)
+        return loaded
+
+    def _missed_json(self, missed: int) -> None:
+        """Make code for JSON when there is enough to load, and drop it if it is in doubt about much that is good."""
+        state = self._state
+        if state.load is None or missed > _MISSED:
+            self._state, self._missed = state._replace(load_json=None), None
+        elif state.load_json is None and missed >= _WARM:
+            load_json = self._make_json(state)
+            self._state, self._missed = state._replace(load_json=load_json), None if load_json is None else 0
+        else:
+            self._missed = missed
+
+    def _make_json(self, state: _State) -> Load | None:
+        try:
+            return TypedReader().whole(self.schema, partial_of(state.partial), state.unknown, bool(state.many))
+        except Exception:  # such as names that msgspec has no structs for
+            return None
 
     def judge(self, doubt: Exception, data: Any, **options: Any) -> Any:
         """Let marshmallow load *data*, which compiled code was in doubt about and did nothing with."""
         if isinstance(doubt, NotCompiled):  # a nested schema that was not looked into before
             self._wholes = dict.fromkeys(self._wholes)
-            self._state = self._state._replace(load=None)
+            self._state = self._state._replace(load=None, load_json=None)
             return self.schema._do_load(data, **options)
         token = judging.set(True)
         try:
@@ -123,6 +163,7 @@ class Loader:
         schema = self.schema
         load = self.whole(None, None, None)
         self._state = _State(schema.load_fields, schema.many, schema.partial, schema.unknown, load)
+        self._missed = 0
         return load
 
     def _variant(self, made: dict[Any, Any], make: Callable[..., Any], partial: Any, unknown: Any, *more: Any) -> Any:

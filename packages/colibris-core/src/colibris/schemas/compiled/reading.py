@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, missing
@@ -18,6 +19,7 @@ from colibris.schemas.compiled.validators import write_validators
 
 #: `partial` as code is made for it: None, a boolean, or names.
 Partial = bool | tuple[str, ...] | None
+Load = Callable[[Any], Any]
 
 #: Schemas that nest one another deeper than this are written as functions of their own.
 _INLINE = 5
@@ -37,7 +39,7 @@ class Reader:
         self._depth = depth
         self._way: list[type[Schema]] = []
 
-    def whole(self, schema: Schema, partial: Partial, unknown: str, many: bool) -> Callable[[Any], Any]:
+    def whole(self, schema: Schema, partial: Partial, unknown: str, many: bool) -> Load:
         """Return a function that loads data without effects, or raises where it is in doubt.
 
         Raises NotCompiled for a schema that runs code which may have effects.
@@ -46,7 +48,7 @@ class Reader:
         with source.block('def load(d):'):
             self._collection(schema, 'd', partial, unknown, many)
             source.line('return d')
-        return source.function('load', f'{_title(schema)}.load')
+        return source.function('load', f'{title_of(schema)}.load')
 
     def by_field(self, schema: Schema, partial: Partial, unknown: str) -> Callable[[Any, Any, Any], Any]:
         """Return a function that does what ``schema._deserialize`` does for one dictionary.
@@ -65,7 +67,42 @@ class Reader:
             if unknown != EXCLUDE:
                 self._unknown(schema, unknown)
             source.line('return r')
-        return source.function('load', f'{_title(schema)}.load')
+        return source.function('load', f'{title_of(schema)}.load')
+
+    @property
+    def typed(self) -> bool:
+        """Whether what is read was decoded to the types that were expected."""
+        return False
+
+    def expect(self, value: str, *classes: type) -> None:
+        """Write what lets the variable *value* pass only if it is exactly of one of *classes*."""
+        others = ' and '.join(f'{value}.__class__ is not {cls.__name__}' for cls in classes)
+        self.source.line(f'if {others}: raise Doubt')
+
+    @contextmanager
+    def plainly(self, value: str) -> Iterator[None]:
+        """Within, write what reads any value in the variable *value*, whatever is typed without."""
+        yield
+
+    def each(self, value: str, each: str, write: Callable[[], bool]) -> bool:
+        """Write what reads the list in the variable *value*: *write* writes what reads the variable *each* of it.
+
+        Returns whether the list stays what it is; *write*, whether the variable does.
+        """
+        source = self.source
+        self.expect(value, list)
+        mark, found = source.mark(), source.variable()
+        source.line(f'{found} = []')
+        with source.block(f'for {each} in {value}:'):
+            unchanged = write()
+            source.line(f'{found}.append({each})')
+        source.line(f'{value} = {found}')
+        if unchanged:
+            source.rewind(mark)
+            with source.block(f'for {each} in {value}:'):
+                write()
+            source.line(f'{value} = {value}[:]')
+        return False
 
     def value(self, field: fields.Field[Any], value: str, partial: Partial) -> bool:
         """Write what turns the variable *value*, not missing, into what ``field.deserialize`` makes of it.
@@ -74,25 +111,34 @@ class Reader:
         """
         if field.pre_load or field.post_load:
             raise NotCompiled('its pre_load or post_load may have effects')
+        if type(field) is fields.Pluck or type(field) in declared:  # the others look at the class
+            refused = '' if field.allow_none else f'{value} is None or '
+            self.source.line(f'if {refused}{value} is missing: raise Doubt')
         if not field.allow_none:
-            if type(field) is fields.Pluck or type(field) in declared:  # the others take no None anyhow
-                self.source.line(f'if {value} is None: raise Doubt')
-            unchanged = write_conversion(self, field, value, partial)
-            write_validators(self.source, field.validators, value)
-            return unchanged
+            return self._present(field, value, partial)
         with self.source.block(f'if {value} is not None:'):
-            unchanged = write_conversion(self, field, value, partial)
-            write_validators(self.source, field.validators, value)
+            unchanged = self._present(field, value, partial)
+            self.source.line('pass')
         return unchanged
 
     def nested(self, field: fields.Nested, value: str, partial: Partial) -> None:
         """Write what turns the variable *value* into what the schema of *field* loads from it."""
         if len(self._way) > _INLINE or self._repeats(field):
             later = _Later(field, partial, self._depth + 1)
-            self.source.line(f'{value} = {self.source.constant(later, "nested")}({value})')
+            with self.plainly(value):
+                self.source.line(f'{value} = {self.source.constant(later, "nested")}({value})')
             return
         schema = field.schema
         self._collection(schema, value, *_options(field, schema, partial))
+
+    def _present(self, field: fields.Field[Any], value: str, partial: Partial) -> bool:
+        unchanged = write_conversion(self, field, value, partial)
+        write_validators(self.source, self._checks(field, value, unchanged), value)
+        return unchanged
+
+    def _checks(self, field: fields.Field[Any], value: str, unchanged: bool) -> Sequence[Any]:
+        """Return the validators of *field* that are to be written."""
+        return field.validators
 
     def _repeats(self, field: fields.Nested) -> bool:
         """Whether the schema of *field* may nest itself without end; it is not even made then."""
@@ -105,79 +151,87 @@ class Reader:
         check_pure(schema, nested=bool(self._way) or self._depth > 0)
         self._way.append(type(schema))
         if many:
-            each, found = self.source.variable(), self.source.variable()
-            self.source.line(f'if {value}.__class__ is not list: raise Doubt')
-            self.source.line(f'{found} = []')
-            with self.source.block(f'for {each} in {value}:'):
-                self._object(schema, each, partial, unknown)
-                self.source.line(f'{found}.append({each})')
-            self.source.line(f'{value} = {found}')
+            each = self.source.variable()
+            self.each(value, each, lambda: self._object(schema, each, partial, unknown))
         else:
             self._object(schema, value, partial, unknown)
         self._way.pop()
 
-    def _object(self, schema: Schema, d: str, partial: Partial, unknown: str) -> None:
-        """Write what turns the dictionary in the variable *d* into the result."""
-        source = self.source
-        source.line(f'if {d}.__class__ is not dict: raise Doubt')
-        known = _keys(schema)
-        result, count = source.variable(), source.variable()
+    def _object(self, schema: Schema, d: str, partial: Partial, unknown: str) -> bool:
+        """Write what turns the dictionary in the variable *d* into the result. Returns that it does not stay."""
+        source, result = self.source, self.source.variable()
         always = all(_is_always_there(name, field, partial) for name, field in schema.load_fields.items())
-        counted = unknown != EXCLUDE and not all(_is_needed(n, f, partial) for n, f in schema.load_fields.items())
-        if counted:
-            source.line(f'{count} = {len(known)}')
+        count = self._begin(schema, d, partial, unknown)
         if not always:
             source.line(f'{result} = {{}}')
         pairs: list[str] = []
         for name, field in schema.load_fields.items():
             try:
-                self._member(name, field, d, result, count if counted else '', partial, pairs if always else None)
+                value = self._member(name, field, d, '' if always else result, count, partial)
             except NotCompiled as exc:
                 raise NotCompiled(f'{name}: {exc}') from exc
+            pairs.append(f'{source.constant(field.attribute or name)}: {value}')
         if always:
             source.line(f'{result} = {{{", ".join(pairs)}}}')
-        if unknown != EXCLUDE:
-            with source.block(f'if len({d}) != {count if counted else len(known)}:'):
-                if unknown == INCLUDE:
-                    key = source.variable()
-                    with source.block(f'for {key} in set({d}) - {source.constant(known, "known")}:'):
-                        source.line(f'{result}[{key}] = {d}[{key}]')
-                else:
-                    source.line('raise Doubt')
+        self._end(schema, d, result, count, unknown)
         source.line(f'{d} = {result}')
+        return False
 
-    def _member(
-        self, name: str, field: Any, d: str, result: str, count: str, partial: Partial, pairs: list[str] | None
-    ) -> None:
-        """Write what reads one field; into *pairs* goes what the result is made of, if it always has all fields."""
-        source, value = self.source, self.source.variable()
-        key, inner = source.constant(_key(name, field)), _within(partial, name)
-        store = f'{source.constant(field.attribute or name)}: {value}'
-        if _is_needed(name, field, partial):
-            source.line(f'{value} = {d}[{key}]')
-            self.value(field, value, inner)
-            if pairs is None:
-                self._set(result, field.attribute or name, value)
-            else:
-                pairs.append(store)
+    def _begin(self, schema: Schema, d: str, partial: Partial, unknown: str) -> str:
+        """Write what makes sure of a dictionary; return a variable that counts its keys if some may be missing."""
+        self.expect(d, dict)
+        if unknown == EXCLUDE or all(_is_needed(name, field, partial) for name, field in schema.load_fields.items()):
+            return ''
+        count = self.source.variable()
+        self.source.line(f'{count} = {len(_keys(schema))}')
+        return count
+
+    def _end(self, schema: Schema, d: str, result: str, count: str, unknown: str) -> None:
+        """Write what looks for unknown keys."""
+        if unknown == EXCLUDE:
             return
-        source.line(f'{value} = {d}.get({key}, missing)')
+        source, known = self.source, _keys(schema)
+        with source.block(f'if len({d}) != {count or len(known)}:'):
+            if unknown == INCLUDE:
+                key = source.variable()
+                with source.block(f'for {key} in set({d}) - {source.constant(known, "known")}:'):
+                    source.line(f'{result}[{key}] = {d}[{key}]')
+            else:
+                source.line('raise Doubt')
+
+    def _take(self, d: str, key: str, value: str, needed: bool) -> str:
+        """Write what puts a member of *d* into the variable *value*; return the name of what it is if there is none."""
+        text = self.source.constant(key)
+        self.source.line(f'{value} = {d}[{text}]' if needed else f'{value} = {d}.get({text}, missing)')
+        return 'missing'
+
+    def _member(self, name: str, field: Any, d: str, result: str, count: str, partial: Partial) -> str:
+        """Write what reads one field into a variable, and from there into the variable *result* if that is given.
+
+        Returns the first variable. *count* is one less if there is nothing to read.
+        """
+        source, value, inner = self.source, self.source.variable(), _within(partial, name)
+        needed = _is_needed(name, field, partial)
+        absent = self._take(d, _key(name, field), value, needed)
+        if needed:
+            self.value(field, value, inner)
+            self._set(result, field.attribute or name, value)
+            return value
         default = None if _may_skip(name, partial) else self._default(field)
-        with source.block(f'if {value} is missing:'):
+        with source.block(f'if {value} is {absent}:'):
             source.line(f'{count} -= 1' if count else 'pass')
             if default is not None:
                 source.line(f'{value} = {default}')
-                if pairs is None:
-                    self._set(result, field.attribute or name, value)
+                self._set(result, field.attribute or name, value)
         with source.block('else:'):
             self.value(field, value, inner)
             source.line('pass')
-            if pairs is None:
-                self._set(result, field.attribute or name, value)
-        if pairs is not None:
-            pairs.append(store)
+            self._set(result, field.attribute or name, value)
+        return value
 
     def _set(self, result: str, key: str, value: str) -> None:
+        if not result:
+            return
         if '.' in key:
             self.source.names['set_value'] = set_value
             self.source.line(f'set_value({result}, {key!r}, {value})')
@@ -244,14 +298,14 @@ class _Later:
         self._field = field
         self._partial = partial
         self._depth = depth
-        self._load: Callable[[Any], Any] | None = None
+        self._load: Load | None = None
 
     def __call__(self, value: Any) -> Any:
         if self._load is None:
             self._load = self._made()
         return self._load(value)
 
-    def _made(self) -> Callable[[Any], Any]:
+    def _made(self) -> Load:
         if self._depth > _DEEPEST:
             return _refuse
         schema = self._field.schema
@@ -341,5 +395,5 @@ def _ask(field: Any, given: Any, key: str, data: Any, options: Any, errors: Any,
         return exc.valid_data or missing
 
 
-def _title(schema: Schema) -> str:
+def title_of(schema: Schema) -> str:
     return f'{type(schema).__module__}.{type(schema).__qualname__}'

@@ -47,6 +47,14 @@ class Source:
             self._indent = indent
             raise
 
+    def mark(self) -> int:
+        """Return where the text ends by now."""
+        return len(self._lines)
+
+    def rewind(self, mark: int) -> None:
+        """Take back all that was added since *mark*."""
+        del self._lines[mark:]
+
     def variable(self) -> str:
         """Return a name that no other variable has."""
         self._count += 1
