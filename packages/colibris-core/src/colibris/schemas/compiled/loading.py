@@ -113,7 +113,7 @@ class Loader:
     def _missed_json(self, missed: int) -> None:
         """Make code for JSON when there is enough to load, and drop it if it is in doubt about much that is good."""
         state = self._state
-        if state.load is None or missed > _MISSED:
+        if state.load is None or self._own_load or missed > _MISSED:
             self._state, self._missed = state._replace(load_json=None), None
         elif state.load_json is None and missed >= _WARM:
             load_json = self._make_json(state)

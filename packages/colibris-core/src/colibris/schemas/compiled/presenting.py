@@ -65,7 +65,10 @@ def _decimal(writer: Writer, field: Any, value: str) -> Case:
     if field.places is not None or field.allow_nan:
         condition += f' and {value}.is_finite()'
     if field.as_string:
-        return condition, f'format({number}, "f")'
+        text = f'format({number}, "f")'
+        if number == value and not writer.within:  # it is its own text, unless that has an exponent
+            text = f'(w if "E" not in (w := str({value})) and "e" not in w else {text})'
+        return condition, text
     return condition, f'str({number})' if writer.json else number
 
 
@@ -124,8 +127,7 @@ def _enum(writer: Writer, field: Any, value: str) -> Case:
 
 def _list(writer: Writer, field: Any, value: str) -> Case:
     each = writer.source.variable()
-    shown = writer.inner(field.inner, each)
-    return _given(value), f'[{shown} for {each} in {value}]'
+    return _given(value), f'[{writer.inner(field.inner, each)} for {each} in {value}]'
 
 
 def _tuple(writer: Writer, field: Any, value: str) -> Case:

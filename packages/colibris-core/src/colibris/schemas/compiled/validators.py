@@ -12,10 +12,11 @@ from colibris.schemas.compiled.conversions import harmless
 from colibris.schemas.compiled.source import Source
 from colibris.schemas.compiled.stock import NotCompiled, check_validator
 
-# A part of what marshmallow takes for addresses, in one go: no quotes, ASCII, labels of no more than 62 characters.
-_PLAIN_EMAIL = re.compile(
-    r'[\w+-]++(?:\.[\w+-]++)*+@(?=.{4,62}\Z)(?:[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)+[A-Za-z]{2,6}\Z', re.ASCII
-)
+# Parts of what marshmallow takes for addresses, each in one go: ASCII, no quotes, and no hyphens in the domain; or with
+# hyphens, but short of the 63 characters that a label may have.
+_NAME = r'[\w+-]++(?:\.[\w+-]++)*+@'
+_PLAIN_EMAIL = re.compile(_NAME + r'(?:[A-Za-z0-9]{1,63}+\.)+[A-Za-z]{2,6}\Z', re.ASCII)
+_HYPHENS = re.compile(_NAME + r'(?=.{4,62}\Z)(?:[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)+[A-Za-z]{2,6}\Z', re.ASCII)
 _EMAIL_PARTS = (validate.Email.USER_REGEX, validate.Email.DOMAIN_REGEX)
 _CONTAINERS = (list, tuple, set, frozenset, dict, str, range)
 
@@ -47,7 +48,8 @@ def _write_email(source: Source, validator: validate.Email, value: str) -> None:
     if (validator.USER_REGEX, validator.DOMAIN_REGEX) != _EMAIL_PARTS or '{' in validator.error:
         _write_call(source, validator, value)
         return
-    with source.block(f'if {source.constant(_PLAIN_EMAIL.match, "email")}({value}) is None:'):
+    plain, hyphens = source.constant(_PLAIN_EMAIL.match, 'email'), source.constant(_HYPHENS.match, 'email')
+    with source.block(f'if {plain}({value}) is None and {hyphens}({value}) is None:'):
         _write_call(source, validator, value)
 
 

@@ -43,6 +43,8 @@ class Writer:
         #: What was left to marshmallow, by the names of fields, and why.
         self.left: dict[str, str] = {}
         self._way = way
+        #: Whether what is being written is within an expression, for each of many values.
+        self.within = False
 
     def function(self, schema: Schema, other: Dump | None, seen: type = dict) -> Dump:
         """Return the function that dumps one object; *other* dumps those whose attributes are read in another way.
@@ -74,7 +76,8 @@ class Writer:
 
         With *plain* it is plain data, also where JSON is written. Raises NotCompiled if only the field itself knows.
         """
-        json, self.json = self.json, self.json and not plain
+        json, within = self.json, self.within
+        self.json, self.within = json and not plain, True
         try:
             if type(field) in declared:
                 return f'{self.source.constant(_presenter(field, json=self.json), "present")}({value})'
@@ -83,7 +86,32 @@ class Writer:
             ask = self.safe(f'{self.source.constant(field._serialize, "ask")}({value}, None, None)')
             return f'({shown} if {condition} else None if {value} is None else {ask})'
         finally:
-            self.json = json
+            self.json, self.within = json, within
+
+    def _list(self, field: fields.List[Any], value: str) -> None:
+        """Write what dumps the variable *value*, which can be iterated, by the field of its values."""
+        source, each, found = self.source, self.source.variable(), self.source.variable()
+        shown = self.inner(field.inner, each)
+        same = self._same(field.inner, each)
+        if not same:
+            source.line(f'{found} = []')
+            source.line(f'for {each} in {value}: {found}.append({shown})')
+            source.line(f'{value} = {found}')
+            return
+        with source.block(f'if {value}.__class__ is list:'):
+            with source.block(f'for {each} in {value}:'), source.block(f'if not ({same}):'):
+                source.line(f'{value} = [{shown} for {each} in {value}]')
+                source.line('break')
+            if not self.json:  # what is dumped is not what it was dumped from
+                source.line(f'else: {value} = {value}[:]')
+        source.line(f'else: {value} = [{shown} for {each} in {value}]')
+
+    def _same(self, field: fields.Field[Any], value: str) -> str:
+        """Return the condition for which *field* dumps the variable *value* as it is; empty if there is none."""
+        if type(field) in declared:
+            return ''
+        condition, shown = case(self, field, value)
+        return condition if shown == value else ''
 
     def nested(self, field: fields.Nested) -> str:
         """Return an expression for a function of what is nested in *field*."""
@@ -125,7 +153,11 @@ class Writer:
                 return
             condition, shown = case(self, field, value)
             self._read(attribute, value)
-        if shown == value:
+        if type(field) is fields.List:
+            with source.block(f'if {condition}:'):
+                self._list(field, value)
+            block = 'else:'
+        elif shown == value:
             block = f'if not ({condition}):'
         else:
             source.line(f'if {condition}: {value} = {shown}')
