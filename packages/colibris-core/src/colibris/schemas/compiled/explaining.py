@@ -10,6 +10,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.by_field import FieldReader
 from colibris.schemas.compiled.reading import Reader, partial_of
 from colibris.schemas.compiled.stock import NotCompiled
 from colibris.schemas.compiled.writing import BY_KEY, Writer, check_dump
@@ -68,7 +69,7 @@ def _load(schema: Schema) -> Direction:
         why = f'{type(schema).__qualname__}.load is overridden'
     except Exception as exc:
         why = _reason(exc)
-    reader = Reader()
+    reader = FieldReader()
     try:
         stock.check_by_field(schema)
         reader.by_field(schema, partial_of(schema.partial), schema.unknown)

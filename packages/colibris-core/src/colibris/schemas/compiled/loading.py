@@ -10,6 +10,7 @@ import msgspec
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
 
 from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.by_field import FieldReader, LoadFields
 from colibris.schemas.compiled.reading import Load, Reader, partial_of
 from colibris.schemas.compiled.stock import NotCompiled
 from colibris.schemas.compiled.typed import TypedReader
@@ -29,8 +30,6 @@ _VARIANTS = 32
 judging: ContextVar[bool] = ContextVar('colibris_judging', default=False)
 
 _decode = msgspec.json.Decoder().decode
-
-LoadFields = Callable[[Any, Any, Any], Any]
 
 
 class _State(NamedTuple):
@@ -155,7 +154,7 @@ class Loader:
         """Return the function that loads one dictionary field by field, made for the first call."""
         schema = self.schema
         found: LoadFields | None = self._variant(
-            self._by_field, lambda partial, unknown: Reader().by_field(schema, partial, unknown), partial, unknown
+            self._by_field, lambda partial, unknown: FieldReader().by_field(schema, partial, unknown), partial, unknown
         )
         return found
 

@@ -1,4 +1,4 @@
-"""The code that loads by a schema, and what of the schema could not be made into code."""
+"""The code that loads data in one go by a schema that runs no code of others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, missing
+from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, fields, missing
 from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA
 from marshmallow.utils import set_value
 
@@ -34,8 +34,6 @@ class Reader:
 
     def __init__(self, depth: int = 0) -> None:
         self.source = Source(dict(GLOBALS))
-        #: What was left to marshmallow, by the names of fields, and why.
-        self.left: dict[str, str] = {}
         self._depth = depth
         self._way: list[type[Schema]] = []
 
@@ -48,25 +46,6 @@ class Reader:
         with source.block('def load(d):'):
             self._collection(schema, 'd', partial, unknown, many)
             source.line('return d')
-        return source.function('load', f'{title_of(schema)}.load')
-
-    def by_field(self, schema: Schema, partial: Partial, unknown: str) -> Callable[[Any, Any, Any], Any]:
-        """Return a function that does what ``schema._deserialize`` does for one dictionary.
-
-        It stores errors and calls the methods of fields, once for each field, where it is in doubt.
-        """
-        stock.check_deserialize(schema)
-        source = self.source
-        source.names['ask'] = _ask
-        source.names['set_value'] = set_value
-        self._way.append(type(schema))
-        with source.block('def load(d, errors, index):'):
-            source.line('r = {}')
-            for name, field in schema.load_fields.items():
-                self._field(name, field, partial)
-            if unknown != EXCLUDE:
-                self._unknown(schema, unknown)
-            source.line('return r')
         return source.function('load', f'{title_of(schema)}.load')
 
     @property
@@ -183,14 +162,14 @@ class Reader:
         if unknown == EXCLUDE or all(_is_needed(name, field, partial) for name, field in schema.load_fields.items()):
             return ''
         count = self.source.variable()
-        self.source.line(f'{count} = {len(_keys(schema))}')
+        self.source.line(f'{count} = {len(keys_of(schema))}')
         return count
 
     def _end(self, schema: Schema, d: str, result: str, count: str, unknown: str) -> None:
         """Write what looks for unknown keys."""
         if unknown == EXCLUDE:
             return
-        source, known = self.source, _keys(schema)
+        source, known = self.source, keys_of(schema)
         with source.block(f'if len({d}) != {count or len(known)}:'):
             if unknown == INCLUDE:
                 key = source.variable()
@@ -210,14 +189,14 @@ class Reader:
 
         Returns the first variable. *count* is one less if there is nothing to read.
         """
-        source, value, inner = self.source, self.source.variable(), _within(partial, name)
+        source, value, inner = self.source, self.source.variable(), within(partial, name)
         needed = _is_needed(name, field, partial)
-        absent = self._take(d, _key(name, field), value, needed)
+        absent = self._take(d, key_of(name, field), value, needed)
         if needed:
             self.value(field, value, inner)
             self._set(result, field.attribute or name, value)
             return value
-        default = None if _may_skip(name, partial) else self._default(field)
+        default = None if may_skip(name, partial) else self._default(field)
         with source.block(f'if {value} is {absent}:'):
             source.line(f'{count} -= 1' if count else 'pass')
             if default is not None:
@@ -249,47 +228,6 @@ class Reader:
             raise NotCompiled('its load_default is a function, which may have effects')
         return f'{self.source.constant(default, "default")}()'
 
-    def _field(self, name: str, field: Any, partial: Partial) -> None:
-        """Write what reads one field, and asks the field itself where that is in doubt."""
-        source, inner = self.source, _within(partial, name)
-        key = source.constant(_key(name, field))
-        options = {} if inner is None else {'partial': list(inner) if isinstance(inner, tuple) else inner}
-        ask = f'v = ask({source.constant(field, "field")}, given, {key}, d, {source.constant(options)}, errors, index)'
-        source.line(f'given = v = d.get({key}, missing)')
-        with source.block('if v is missing:'):
-            if _may_skip(name, partial) or _stays_missing(field):
-                source.line('pass')
-            else:
-                source.line(ask)
-        with source.block('else:'):
-            try:
-                with source.attempt(), source.block('try:'):
-                    self.value(field, 'v', inner)
-                    source.line('pass')
-            except NotCompiled as exc:
-                self.left[name] = str(exc)
-                source.line(ask)
-            except Exception as exc:  # of a field that is not what it looks like, such as one nesting an unknown schema
-                self.left[name] = f'it cannot be read: {exc}'
-                source.line(ask)
-            else:
-                source.line('except Exception:')
-                source.line(f' {ask}')
-        with source.block('if v is not missing:'):
-            self._set('r', field.attribute or name, 'v')
-
-    def _unknown(self, schema: Schema, unknown: str) -> None:
-        source = self.source
-        known = source.constant(_keys(schema, repeated=True), 'known')
-        with source.block(f'if not d.keys() <= {known}:'), source.block(f'for key in set(d) - {known}:'):
-            if unknown == INCLUDE:
-                source.line('r[key] = d[key]')
-            elif unknown == RAISE:
-                message = f'{source.constant(schema, "schema")}.error_messages["unknown"]'
-                source.line(f'errors.store_error([{message}], key, index)')
-            else:
-                source.line('pass')
-
 
 class _Later:
     """Loads by a nested schema whose code is made when there is something to load: it may nest itself without end."""
@@ -318,43 +256,39 @@ def check_pure(schema: Schema, *, nested: bool) -> None:
     found = stock.hooks(schema, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA, POST_LOAD)
     if found:
         raise NotCompiled(f'{type(schema).__qualname__} has hooks: {", ".join(found)}')
-    _keys(schema)
+    keys_of(schema)
 
 
-def _keys(schema: Schema, *, repeated: bool = False) -> frozenset[str] | set[str]:
+def keys_of(schema: Schema, *, repeated: bool = False) -> frozenset[str] | set[str]:
     """Return the keys that *schema* reads."""
-    keys = [_key(name, field) for name, field in schema.load_fields.items()]
+    keys = [key_of(name, field) for name, field in schema.load_fields.items()]
     for name, field in schema.load_fields.items():
-        if type(_key(name, field)) is not str or type(field.attribute or name) is not str:
+        if type(key_of(name, field)) is not str or type(field.attribute or name) is not str:
             raise NotCompiled(f'{name}: its key is not a string')
     if not repeated and len(keys) != len(set(keys)):
         raise NotCompiled(f'{type(schema).__qualname__} reads a key into two fields')
     return set(keys)
 
 
-def _key(name: str, field: Any) -> str:
+def key_of(name: str, field: Any) -> str:
     return name if field.data_key is None else field.data_key
 
 
-def _may_skip(name: str, partial: Partial) -> bool:
+def may_skip(name: str, partial: Partial) -> bool:
     return partial is True or (isinstance(partial, tuple) and name in partial)
 
 
 def _is_needed(name: str, field: Any, partial: Partial) -> bool:
-    return field.required and not _may_skip(name, partial)
+    return field.required and not may_skip(name, partial)
 
 
 def _is_always_there(name: str, field: Any, partial: Partial) -> bool:
-    if '.' in (field.attribute or name) or _may_skip(name, partial):
+    if '.' in (field.attribute or name) or may_skip(name, partial):
         return False
     return bool(field.required) or field.load_default is not missing
 
 
-def _stays_missing(field: Any) -> bool:
-    return not field.required and field.load_default is missing and stock.skips_missing(field)
-
-
-def _within(partial: Partial, name: str) -> Partial:
+def within(partial: Partial, name: str) -> Partial:
     """Return what *partial* says of what is nested in the field *name*."""
     if not isinstance(partial, tuple):
         return partial
@@ -384,15 +318,6 @@ def partial_of(partial: Any) -> Partial:
 
 def _refuse(value: Any) -> Any:
     raise Doubt
-
-
-def _ask(field: Any, given: Any, key: str, data: Any, options: Any, errors: Any, index: Any) -> Any:
-    """Let *field* itself read what it was *given*, and store its errors."""
-    try:
-        return field.deserialize(given, key, data, **options)
-    except ValidationError as exc:
-        errors.store_error(exc.messages, key, index=index)
-        return exc.valid_data or missing
 
 
 def title_of(schema: Schema) -> str:

@@ -36,6 +36,15 @@ def write_validators(source: Source, validators: Iterable[Any], value: str) -> N
             raise NotCompiled(f'its validator {name} may have effects')
 
 
+def are_harmless(validators: Iterable[Any]) -> bool:
+    """Whether all *validators* can be written."""
+    try:
+        write_validators(Source({}), validators, 'v')
+    except NotCompiled:
+        return False
+    return True
+
+
 def _write_call(source: Source, validator: Any, value: str) -> None:
     source.line(f'{source.constant(validator, "check")}({value})')
 
