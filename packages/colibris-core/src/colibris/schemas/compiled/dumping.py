@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from marshmallow import Schema
 
 from colibris.schemas.compiled import stock
-from colibris.schemas.compiled.safe import encode
+from colibris.schemas.compiled.safe import encode, fragment
 from colibris.schemas.compiled.stock import NotCompiled
-from colibris.schemas.compiled.writing import Dump, all_or_one, check_dump
+from colibris.schemas.compiled.writing import Dump, Stub, check_dump, steady
 
 _KEPT = '_colibris_dumpers'
 _USES = '_colibris_dumps'
@@ -43,19 +44,29 @@ class Dumper:
             from colibris.api import encode_json
 
             return encode_json(self._schema.dump(obj, many=self._many))
-        return encode(dump(obj))
+        data = dump(obj)
+        try:
+            return orjson.dumps(data, fragment)
+        except TypeError:  # integers of more than 64 bits, surrogates, what is unencodable
+            return encode(data)
 
     def _refresh(self) -> tuple[Any, Dump | None, Dump | None]:
         schema = self._schema
+        made_for = schema.dump_fields
         try:
             check_dump(schema, nested=True)
         except NotCompiled:
-            self._state = (schema.dump_fields, None, None)
-        else:
-            plain, json = (
-                all_or_one(schema, json=json, promised=self._mapping, many=self._many) for json in (False, True)
-            )
-            self._state = (schema.dump_fields, plain, json)
+            self._state = (made_for, None, None)
+            return self._state
+
+        def install(dump: Dump, json: bool) -> None:
+            if self._state[0] is made_for:
+                self._state = (made_for, self._state[1], dump) if json else (made_for, dump, self._state[2])
+
+        options = {'promised': self._mapping, 'many': self._many}
+        plain = Stub(schema, json=False, install=lambda dump: install(dump, False), **options)
+        json = Stub(schema, json=True, install=lambda dump: install(dump, True), **options)
+        self._state = (made_for, plain, json)
         return self._state
 
 
@@ -79,7 +90,7 @@ class Dumpers:
             except NotCompiled:
                 dump = None
             else:
-                dump = all_or_one(self.schema, json=False, promised=False, many=False)
+                dump = steady(self.schema, json=False, promised=False, many=False)
             self._state = (self.schema.dump_fields, dump)
         return dump
 

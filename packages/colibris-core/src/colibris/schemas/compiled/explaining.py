@@ -93,7 +93,7 @@ def _dump(schema: Schema) -> Direction:
 
 def _dumped(schema: Schema) -> dict[str, str]:
     writer = Writer(json=False, way=BY_KEY)
-    writer.function(schema, None)
+    writer.function(schema, many=False, seen=dict, other=None, one=None)
     return {name: writer.left.get(name) or _nested_reason(field) for name, field in schema.dump_fields.items()}
 
 

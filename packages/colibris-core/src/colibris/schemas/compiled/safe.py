@@ -41,18 +41,16 @@ def safe(value: Any) -> Any:
         return _Unencodable(value)
 
 
-def encode(data: Any) -> bytes:
-    """Encode *data*, which holds nothing that `safe` would not return, and dates that both encoders write alike."""
-    try:
-        return orjson.dumps(data, _fragment)
-    except TypeError:  # integers of more than 64 bits, surrogates, what is unencodable
-        return _encode_json(_plain(data))
-
-
-def _fragment(value: Any) -> orjson.Fragment:
+def fragment(value: Any) -> orjson.Fragment:
+    """Return what stands for *value* in what orjson encodes; raises TypeError for what it does not know."""
     if value.__class__ is _Encoded:
         return orjson.Fragment(value.raw)
     raise TypeError
+
+
+def encode(data: Any) -> bytes:
+    """Encode, as `colibris.api.encode_json` does, *data* that is made for orjson but that orjson does not take."""
+    return _encode_json(_plain(data))
 
 
 def _encode_json(data: Any) -> bytes:

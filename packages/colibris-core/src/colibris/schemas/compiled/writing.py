@@ -46,26 +46,41 @@ class Writer:
         #: Whether what is being written is within an expression, for each of many values.
         self.within = False
 
-    def function(self, schema: Schema, other: Dump | None, seen: type = dict) -> Dump:
-        """Return the function that dumps one object; *other* dumps those whose attributes are read in another way.
+    def function(self, schema: Schema, *, many: bool, seen: type, other: Dump | None, one: Dump | None) -> Dump:
+        """Return the function that dumps one object, or *many* that something yields.
 
-        *seen* is a class whose objects are all read in the way of this function.
+        *seen* is a class whose objects are read in the way of this function, *other* dumps one that is read in the
+        other way, and *one* what is given instead of many.
         """
         source = self.source
-        with source.block('def dump(o):'):
-            if self._way != PROMISED:
-                source.names.update(other=other, Seen=seen)
-                has = 'not hasattr' if self._way == BY_KEY else 'hasattr'
-                source.line(f'if o.__class__ is not Seen and {has}(o, "__getitem__"): return other(o)')
-            source.line('gap = False')
-            pairs = []
-            for name, field in schema.dump_fields.items():
-                value = source.variable()
-                self._field(schema, name, field, value)
-                pairs.append(f'{source.constant(name if field.data_key is None else field.data_key)}: {value}')
-            source.line(f'r = {{{", ".join(pairs)}}}')
-            source.line('return {k: v for k, v in r.items() if v is not missing} if gap else r')
+        source.names.update(Seen=seen, other=other, one=one)
+        with source.block(f'def dump({"objects" if many else "o"}):'):
+            if many:
+                source.line('if objects is None: return one(None)')
+                source.line('found = []')
+                with source.block('for o in objects:'):
+                    self._object(schema, 'found.append({0}); continue', 'found.append({0})')
+                source.line('return found')
+            else:
+                self._object(schema, 'return {0}', 'return {0}')
         return source.function('dump', f'{type(schema).__module__}.{type(schema).__qualname__}.dump')
+
+    def _object(self, schema: Schema, early: str, late: str) -> None:
+        """Write what dumps the object `o`; *early* and *late* say what is done with the result."""
+        source = self.source
+        if self._way != PROMISED:
+            has = 'not hasattr' if self._way == BY_KEY else 'hasattr'
+            with source.block(f'if o.__class__ is not Seen and {has}(o, "__getitem__"):'):
+                source.line(early.format('other(o)'))
+        source.line('gap = False')
+        pairs = []
+        for name, field in schema.dump_fields.items():
+            value = source.variable()
+            self._field(schema, name, field, value)
+            pairs.append(f'{source.constant(name if field.data_key is None else field.data_key)}: {value}')
+        source.line(f'r = {{{", ".join(pairs)}}}')
+        source.line('if gap: r = {k: v for k, v in r.items() if v is not missing}')
+        source.line(late.format('r'))
 
     def safe(self, expression: str) -> str:
         """Return *expression* so that orjson encodes its value just as msgspec does."""
@@ -233,41 +248,52 @@ def _presenter(field: Any, *, json: bool) -> Dump:
     return present
 
 
-class OneDumper:
-    """Dumps one object by a schema; the code is made when the first object shows how its attributes are read."""
+class Stub:
+    """Dumps by a schema; the code is made when the first object shows how its attributes are read.
 
-    def __init__(self, schema: Schema, *, json: bool, promised: bool, install: Callable[[Dump], None]) -> None:
+    *install* is called with the function that takes the place of this.
+    """
+
+    def __init__(
+        self, schema: Schema, *, json: bool, promised: bool, many: bool, install: Callable[[Dump], None]
+    ) -> None:
         self._schema = schema
         self._json = json
         self._promised = promised
+        self._many = many
         self._install = install
 
     def __call__(self, obj: Any) -> Any:
-        if self._promised:
-            way = PROMISED
+        if not self._many:
+            first = obj
+        elif obj is None:
+            return self._one(obj)
         else:
-            way = BY_KEY if type(obj) is dict or hasattr(obj, '__getitem__') else BY_ATTRIBUTE
-        dump = self._make(way, obj)
+            obj = list(obj)
+            if not obj:
+                return []
+            first = obj[0]
+        dump = self._make(self._way(first), first, many=self._many)
         self._install(dump)
         return dump(obj)
 
-    def _make(self, way: str, obj: Any) -> Dump:
+    def _way(self, obj: Any) -> str:
+        if self._promised:
+            return PROMISED
+        return BY_KEY if type(obj) is dict or hasattr(obj, '__getitem__') else BY_ATTRIBUTE
+
+    def _one(self, obj: Any) -> Any:
+        return self._make(self._way(obj), obj, many=False)(obj)
+
+    def _make(self, way: str, obj: Any, *, many: bool) -> Dump:
         writer = Writer(json=self._json, way=way)
-        other = None if way == PROMISED else _Other(self._make, writer.source.names, way)
-        return writer.function(self._schema, other, type(obj))
+        names = writer.source.names
 
+        def other(obj: Any) -> Any:
+            names['other'] = self._make(self._way(obj), obj, many=False)
+            return names['other'](obj)
 
-class _Other:
-    """Stands for the function for objects whose attributes are read in another way, until there is one."""
-
-    def __init__(self, make: Callable[[str, Any], Dump], names: dict[str, Any], way: str) -> None:
-        self._make = make
-        self._names = names
-        self._way = BY_ATTRIBUTE if way == BY_KEY else BY_KEY
-
-    def __call__(self, obj: Any) -> Any:
-        dump = self._names['other'] = self._make(self._way, obj)
-        return dump(obj)
+        return writer.function(self._schema, many=many, seen=type(obj), other=other, one=self._one)
 
 
 class _Nested:
@@ -297,30 +323,25 @@ class _Nested:
             if plucked:
                 return lambda value: present(ask(value, None, None))
             return lambda value: present(schema.dump(value, many=many))
-        if not many and not plucked:
-            return OneDumper(schema, json=self._json, promised=self._promised, install=self.install)
-        whole = all_or_one(schema, json=self._json, promised=self._promised, many=many)
         if not plucked:
-            return whole
+            return Stub(schema, json=self._json, promised=self._promised, many=many, install=self.install)
+        whole = steady(schema, json=self._json, promised=self._promised, many=many)
         key: str = field._field_data_key  # type: ignore[attr-defined]  # of Pluck
         if field.many:
             return lambda value: [each[key] for each in whole(value)]
         return lambda value: whole(value)[key]
 
 
-def all_or_one(schema: Schema, *, json: bool, promised: bool, many: bool) -> Dump:
-    """Return a function that dumps one object by *schema*, or if *many* all that something yields."""
+def steady(schema: Schema, *, json: bool, promised: bool, many: bool) -> Dump:
+    """Return a function that dumps by *schema* and may be kept: what is made for the first object is within."""
+    dump: Dump
 
-    one: Dump
+    def install(made: Dump) -> None:
+        nonlocal dump
+        dump = made
 
-    def install(dump: Dump) -> None:
-        nonlocal one
-        one = dump
-
-    one = OneDumper(schema, json=json, promised=promised, install=install)
-    if not many:
-        return lambda obj: one(obj)
-    return lambda objects: one(None) if objects is None else [one(each) for each in objects]
+    dump = Stub(schema, json=json, promised=promised, many=many, install=install)
+    return lambda obj: dump(obj)
 
 
 def check_dump(schema: Schema, *, nested: bool) -> None:
