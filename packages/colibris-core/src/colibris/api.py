@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import msgspec
 from aiohttp import web
 
-JSON = 'application/json'
+from colibris.responses import JSON as JSON
+from colibris.responses import JSONResponse
 
 
 class APIException(Exception):
@@ -197,12 +198,13 @@ def _phrase(error: web.HTTPException) -> str:
         return error.reason or 'error'
 
 
-def encode_json(data: object) -> bytes:
-    """Encode *data* as JSON: dates in ISO 8601, decimals and UUIDs as strings, NaN and the infinities as null.
+class Encoded:
+    """The answer of a view that is JSON already: *body* is sent as it is."""
 
-    Raises TypeError for what JSON cannot carry.
-    """
-    return msgspec.json.encode(data, enc_hook=_encode_other)
+    __slots__ = ('body',)
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
 
 
 def _encode_other(value: object) -> object:
@@ -211,6 +213,17 @@ def _encode_other(value: object) -> object:
     if isinstance(value, str):  # lazily translated strings and the like
         return str(value)
     raise TypeError(f'{type(value).__name__} cannot be encoded as JSON; turn it into a string or a number first')
+
+
+_encode = msgspec.json.Encoder(enc_hook=_encode_other).encode
+
+
+def encode_json(data: object) -> bytes:
+    """Encode *data* as JSON: dates in ISO 8601, decimals and UUIDs as strings, NaN and the infinities as null.
+
+    Raises TypeError for what JSON cannot carry.
+    """
+    return _encode(data)
 
 
 def decode_json(data: bytes) -> Any:
@@ -237,7 +250,9 @@ def _lower_first(text: str) -> str:
 
 def json_response(data: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with *data* as JSON."""
-    return web.Response(body=encode_json(data), status=status, headers=headers, content_type=JSON)
+    if headers:
+        return web.Response(body=encode_json(data), status=status, headers=headers, content_type=JSON)
+    return JSONResponse(encode_json(data), status)
 
 
 def error_response(error: APIException) -> web.Response:

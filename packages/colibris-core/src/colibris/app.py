@@ -17,10 +17,12 @@ from weakref import WeakSet
 from aiohttp import WSCloseCode, web
 from aiosignal import Signal
 
-from colibris import health, middleware, plugins, routes, security, subsystems
+from colibris import health, middleware, plugins, responses, routes, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
 from colibris.endpoints import Endpoint, endpoints
 from colibris.health import HealthException
+from colibris.pipeline import Pipeline
+from colibris.router import Router
 
 __all__ = ['HealthException', 'create_app']
 
@@ -41,9 +43,10 @@ def create_app() -> web.Application:
     for subsystem in subsystems.configured():
         subsystem.prepare()
     app = web.Application(middlewares=_middlewares(), client_max_size=settings.MAX_REQUEST_BODY_SIZE)
-    app._router = routes.Router()
+    app._router = router = Router()
+    Pipeline(app, router)
     _add_routes(app)
-    app.on_response_prepare.append(security.prepare_response)
+    app.on_response_prepare.append(responses.prepare_response)
     app.on_response_prepare.append(_note_websocket)
     app.on_shutdown.append(_close_websockets)
     app[_WEBSOCKETS] = WeakSet()
@@ -112,6 +115,7 @@ def _check_takes_application(init: Callable[..., Any]) -> None:
         ) from exc
 
 
+@responses.indifferent
 async def _note_websocket(request: web.Request, response: web.StreamResponse) -> None:
     if isinstance(response, web.WebSocketResponse):
         request.config_dict[_WEBSOCKETS].add(response)

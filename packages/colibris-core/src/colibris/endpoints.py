@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
+from msgspec import Raw
 
 from colibris import api
+from colibris.requests import BodyLoader, QueryLoader
+from colibris.responses import JSONResponse
+from colibris.schemas.compiled import Dumper, dumper
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -81,6 +85,19 @@ class Endpoint:
     #: The errors that it can answer beside those that every endpoint can.
     errors: tuple[type[api.APIException], ...] = ()
     docs: Docs = Docs()
+    #: What checks its bodies and its queries, where there are schemas for them.
+    body: BodyLoader | None = field(init=False, repr=False, compare=False)
+    query: QueryLoader | None = field(init=False, repr=False, compare=False)
+    _dump: Dumper | None = field(init=False, repr=False, compare=False)
+    _dump_many: Dumper | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        body, query, response = self.body_schema, self.query_schema, self.response_schema
+        keep = object.__setattr__
+        keep(self, 'body', None if body is None else BodyLoader(body))
+        keep(self, 'query', None if query is None else QueryLoader(query))
+        keep(self, '_dump', None if response is None else dumper(response))
+        keep(self, '_dump_many', None if response is None else dumper(response, many=True))
 
     @property
     def protected(self) -> bool:
@@ -95,21 +112,25 @@ class Endpoint:
 
     def respond(self, answer: Any) -> web.StreamResponse:
         """Turn what a view returned into a response: a response as it is, data as JSON by the response schema."""
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        if answer is None:
-            if self.status == 204:
-                return web.Response(status=204)
-            raise TypeError(f'{self.name} returned None for {self.method} {self.path}; return a response or data')
-        return api.json_response(self._dump(answer), status=self.status)
+        if type(answer) is not dict:
+            if isinstance(answer, web.StreamResponse):
+                return answer
+            if answer is None:
+                if self.status == 204:
+                    return web.Response(status=204)
+                raise TypeError(f'{self.name} returned None for {self.method} {self.path}; return a response or data')
+        return JSONResponse(self.encode(answer), self.status)
 
-    def _dump(self, answer: Any) -> Any:
-        schema = self.response_schema
-        if schema is None:
-            return answer
+    def encode(self, answer: Any) -> bytes:
+        """Return the JSON of what a view returned, by the response schema."""
+        if isinstance(answer, api.Encoded):
+            return answer.body
+        if self._dump is None or self._dump_many is None:
+            return api.encode_json(answer)
         if self.is_list:
-            return {**answer, 'results': schema.dump(answer['results'], many=True)}
-        return schema.dump(answer, many=isinstance(answer, (list, tuple)))
+            return api.encode_json({**answer, 'results': Raw(self._dump_many.json(answer['results']))})
+        dump = self._dump_many if isinstance(answer, (list, tuple)) else self._dump
+        return dump.json(answer)
 
 
 def compile_handler(endpoint: Endpoint, call: Callable[[web.Request], Any]) -> Handler:
@@ -130,6 +151,24 @@ def compile_handler(endpoint: Endpoint, call: Callable[[web.Request], Any]) -> H
     handler.endpoint = endpoint
     handler.__wrapped__ = endpoint.function
     return handler  # type: ignore[no-any-return]
+
+
+def function_handler(method: str, path: str, function: Any) -> Handler:
+    """Make the handler that serves *method* requests to *path* by *function*, which reads what it says of itself.
+
+    Raises TypeError for what is no function.
+    """
+    if not callable(function):
+        raise TypeError(f'{function!r} is neither a view class nor a function')
+    endpoint = Endpoint(
+        method=method,
+        path=path,
+        function=function,
+        authentication_required=getattr(function, 'authentication_required', False),
+        permissions=getattr(function, 'permissions', ()),
+        docs=docs_of(function),
+    )
+    return compile_handler(endpoint, function)
 
 
 def endpoint_of(request: web.Request) -> Endpoint | None:

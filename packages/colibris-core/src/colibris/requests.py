@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
+from aiohttp.hdrs import CONTENT_TYPE
 from aiohttp.http_exceptions import BadHttpMessage
 from marshmallow import ValidationError, fields
 
 from colibris import api
+from colibris.schemas.compiled import loader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from marshmallow import Schema
     from multidict import MultiMapping
 
@@ -37,19 +37,42 @@ BODY = web.RequestKey('body', object)
 QUERY = web.RequestKey('query', object)
 
 
-def load_query(request: web.Request, schema: Schema) -> Any:
-    """Return the query parameters of *request* as *schema* loads them; the second call finds the first one's result.
+class QueryLoader:
+    """Checks query parameters by *schema*."""
 
-    Raises SchemaError, and ParseError for what is not UTF-8.
-    """
-    if QUERY not in request:
-        _check_encoding(request.rel_url.raw_query_string, 'the query')
-        data = _by_field(request.query, schema)
+    __slots__ = ('_lists', '_load')
+
+    def __init__(self, schema: Schema) -> None:
+        self._load = loader(schema)
+        self._lists = _list_names(schema)
+
+    def load(self, request: web.Request) -> Any:
+        """Return the query parameters of *request* as the schema loads them; the second call finds what the first did.
+
+        Raises SchemaError, and ParseError for what is not UTF-8.
+        """
+        if QUERY not in request:
+            request[QUERY] = self._loaded(request)
+        return request[QUERY]
+
+    def _loaded(self, request: web.Request) -> Any:
+        data: dict[str, Any] = {}
+        quoted = request.rel_url.raw_query_string
+        if quoted:
+            _check_encoding(quoted, 'the query')
+            data = _by_field(request.query, self._lists)
         nul = {name: ['Null characters are not allowed.'] for name, value in data.items() if '\0' in name + str(value)}
         if nul:
             raise api.SchemaError('some query parameters are not valid', details=nul)
-        request[QUERY] = _load(schema, data, 'some query parameters are not valid')
-    return request[QUERY]
+        try:
+            return self._load(data)
+        except ValidationError as exc:
+            raise api.SchemaError('some query parameters are not valid', details=messages_of(exc)) from exc
+
+
+def load_query(request: web.Request, schema: Schema) -> Any:
+    """Return the query parameters of *request* as *schema* loads them; see `QueryLoader`."""
+    return QueryLoader(schema).load(request)
 
 
 def _check_encoding(quoted: str | bytes, what: str) -> None:
@@ -60,21 +83,37 @@ def _check_encoding(quoted: str | bytes, what: str) -> None:
         raise api.ParseError(f'{what} is not valid UTF-8') from exc
 
 
+class BodyLoader:
+    """Checks bodies by *schema*."""
+
+    __slots__ = ('_lists', '_load')
+
+    def __init__(self, schema: Schema) -> None:
+        self._load = loader(schema)
+        self._lists = _list_names(schema)
+
+    async def load(self, request: web.Request) -> Any:
+        """Return the body of *request* as the schema loads it; the second call finds what the first did.
+
+        Raises ParseError, SchemaError, PayloadTooLarge and UnsupportedMediaType.
+        """
+        if BODY not in request:
+            request[BODY] = await self._loaded(request)
+        return request[BODY]
+
+    async def _loaded(self, request: web.Request) -> Any:
+        try:
+            if _is_json(request):
+                body = received(request)
+                return self._load.json(await read(request) if body is None else body)
+            return self._load(_by_field(await _read_form(request), self._lists))
+        except ValidationError as exc:
+            raise api.SchemaError('some fields of the body are not valid', details=messages_of(exc)) from exc
+
+
 async def load_body(request: web.Request, schema: Schema) -> Any:
-    """Return the body of *request* as *schema* loads it; the second call finds the first one's result.
-
-    Raises ParseError, SchemaError, PayloadTooLarge and UnsupportedMediaType.
-    """
-    if BODY not in request:
-        request[BODY] = _load(schema, await _parse_body(request, schema), 'some fields of the body are not valid')
-    return request[BODY]
-
-
-def _load(schema: Schema, data: Any, message: str) -> Any:
-    try:
-        return schema.load(data)
-    except ValidationError as exc:
-        raise api.SchemaError(message, details=messages_of(exc)) from exc
+    """Return the body of *request* as *schema* loads it; see `BodyLoader`."""
+    return await BodyLoader(schema).load(request)
 
 
 def messages_of(error: ValidationError) -> dict[str, Any]:
@@ -83,14 +122,17 @@ def messages_of(error: ValidationError) -> dict[str, Any]:
     return messages
 
 
-async def _parse_body(request: web.Request, schema: Schema) -> Any:
-    content_type = request.content_type if 'Content-Type' in request.headers else None
+def _is_json(request: web.Request) -> bool:
+    """Tell whether the body of *request* is JSON; otherwise it is a form. Raises what says that it is neither."""
+    if request.headers.get(CONTENT_TYPE) == api.JSON:
+        return True
+    content_type = request.content_type if CONTENT_TYPE in request.headers else None
     if content_type == api.JSON or (content_type or '').endswith('+json'):
         if (request.charset or 'utf-8').lower() not in ('utf-8', 'utf8', 'us-ascii'):
             raise api.UnsupportedMediaType('JSON must be encoded in UTF-8')
-        return api.decode_json(await read(request))
+        return True
     if content_type in (FORM, MULTIPART):
-        return _by_field(await _read_form(request), schema)
+        return False
     if content_type is None and not request.body_exists:
         raise api.ParseError(f'the body is missing; send one as {api.JSON}')
     given = f'not {content_type}' if content_type else 'and say so in the Content-Type header'
@@ -106,6 +148,24 @@ async def read(request: web.Request) -> bytes:
         return await request.read()
     except (web.RequestPayloadError, BadHttpMessage, ConnectionError) as exc:
         raise api.ParseError('the body ended early or is not encoded as its headers say') from exc
+
+
+def received(request: web.Request) -> bytes | None:
+    """Return the body of *request* if all of it has come without a fault; None if it has to be waited for by `read`.
+
+    Raises PayloadTooLarge as `read` does.
+    """
+    content = request.content
+    if request._read_bytes is not None or not content.is_eof() or content.exception() is not None:
+        return request._read_bytes
+    limit = request.client_max_size
+    if limit and (request.content_length or 0) > limit:
+        return None
+    body = content.read_nowait()
+    if limit and len(body) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit)
+    request._read_bytes = body
+    return body
 
 
 def body_fault(request: web.Request, error: Exception) -> str | None:
@@ -132,14 +192,22 @@ async def _read_form(request: web.Request) -> MultiMapping[Any]:
         raise api.ParseError(f'the body is not a valid form: {exc}') from exc
 
 
-def _by_field(values: MultiMapping[Any], schema: Schema) -> dict[str, Any]:
-    """Turn repeated *values* into lists where *schema* has a list, and refuse them elsewhere."""
-    by_key: Mapping[str, Any] = {field.data_key or name: field for name, field in schema.load_fields.items()}
+def _list_names(schema: Schema) -> frozenset[str]:
+    """Return the names, as clients write them, of the fields of *schema* that take several values."""
+    return frozenset(
+        field.data_key or name
+        for name, field in schema.load_fields.items()
+        if isinstance(field, (fields.List, fields.Tuple))
+    )
+
+
+def _by_field(values: MultiMapping[Any], lists: frozenset[str]) -> dict[str, Any]:
+    """Turn repeated *values* into lists where a field is one of *lists*, and refuse them elsewhere."""
     data: dict[str, Any] = {}
     repeated: dict[str, list[str]] = {}
     for name in dict.fromkeys(values):
         given = values.getall(name)
-        if isinstance(by_key.get(name), (fields.List, fields.Tuple)):
+        if name in lists:
             data[name] = given
         else:
             data[name] = given[0]

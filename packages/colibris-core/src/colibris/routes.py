@@ -9,23 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from colibris.conf import ImproperlyConfigured
-from colibris.endpoints import Endpoint, Handler, compile_handler, docs_of
+from colibris.endpoints import function_handler
 from colibris.views import View, add_view
-
-
-class Router(web.UrlDispatcher):
-    """aiohttp's router, whose handlers may be plain functions and return data, wherever they are added."""
-
-    def add_route(self, method: str, path: str, handler: Any, **options: Any) -> web.AbstractRoute:
-        return super().add_route(method, path, _adapted(method.upper(), path, handler), **options)
-
-    def add_get(self, path: str, handler: Any, **options: Any) -> web.AbstractRoute:
-        return super().add_get(path, _adapted('GET', path, handler), **options)
-
-
-def _adapted(method: str, path: str, handler: Any) -> Any:
-    done = isinstance(handler, type) or isinstance(getattr(handler, 'endpoint', None), Endpoint)
-    return handler if done else _function_handler(method, path, handler)
 
 
 def add_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str) -> None:
@@ -95,7 +80,7 @@ def _add_pair(router: web.UrlDispatcher, path: str, target: Any) -> None:
     elif isinstance(target, type) and issubclass(target, web.View):
         router.add_view(path, target)
     else:
-        handler = _function_handler('GET', path, target)
+        handler = function_handler('GET', path, target)
         router.add_route('GET', path, handler)
         router.add_route('HEAD', path, handler)
 
@@ -106,22 +91,8 @@ def _add_definition(router: web.UrlDispatcher, route: web.RouteDef) -> None:
         add_view(router, route.path, handler, None if route.method == '*' else (route.method,))
         return
     if not isinstance(handler, type):
-        handler = _function_handler(route.method, route.path, handler)
+        handler = function_handler(route.method, route.path, handler)
     web.RouteDef(route.method, route.path, handler, route.kwargs).register(router)
-
-
-def _function_handler(method: str, path: str, function: Any) -> Handler:
-    if not callable(function):
-        raise TypeError(f'{function!r} is neither a view class nor a function')
-    endpoint = Endpoint(
-        method=method,
-        path=path,
-        function=function,
-        authentication_required=getattr(function, 'authentication_required', False),
-        permissions=getattr(function, 'permissions', ()),
-        docs=docs_of(function),
-    )
-    return compile_handler(endpoint, function)
 
 
 def _show(route: Any) -> str:

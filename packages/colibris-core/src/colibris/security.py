@@ -6,13 +6,14 @@ is an error at start-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
 from colibris import api
 from colibris.conf import ImproperlyConfigured
+from colibris.responses import on_response as on_response  # what logs in or out uses
 
 if TYPE_CHECKING:
     from colibris.endpoints import Endpoint
@@ -25,26 +26,10 @@ class DummyAccount:
         return '<DummyAccount>'
 
 
+NOBODY = DummyAccount()
+
 #: Where the account of a request is found: ``request[ACCOUNT]``.
 ACCOUNT = web.RequestKey('account', object)
-
-
-#: What is to be done to the response of a request before its headers are sent; see `prepare_response`.
-RESPONSE_HOOKS = web.RequestKey('response_hooks', list[Callable[[web.StreamResponse], None]])
-
-
-def on_response(request: web.Request, hook: Callable[[web.StreamResponse], None]) -> None:
-    """Call *hook* with the response of *request*, whichever it will be, before its headers are sent.
-
-    It may change the headers; the response's cookies are among them by then.
-    """
-    request.setdefault(RESPONSE_HOOKS, []).append(hook)
-
-
-async def prepare_response(request: web.Request, response: web.StreamResponse) -> None:
-    """Run what `on_response` was given; a signal handler of the application."""
-    for hook in request.get(RESPONSE_HOOKS, ()):
-        hook(response)
 
 
 class Guard(Protocol):
@@ -69,8 +54,6 @@ class Guard(Protocol):
 class NoGuard:
     """The guard while AUTHENTICATION and AUTHORIZATION are not set: it guards nothing, and says so at start-up."""
 
-    _account = DummyAccount()
-
     def check(self, endpoints: Sequence[Endpoint]) -> None:
         for endpoint in endpoints:
             if endpoint.protected:
@@ -84,7 +67,7 @@ class NoGuard:
     async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
         if endpoint is not None and endpoint.protected:  # its guard is away already, as the service stops
             raise api.ServiceUnavailable
-        return self._account
+        return NOBODY
 
     def security_schemes(self) -> Mapping[str, Mapping[str, Any]]:
         return {}
@@ -96,6 +79,7 @@ class NoGuard:
         return ''
 
 
+_NO_GUARD = NoGuard()
 _guard: Guard | None = None
 
 
@@ -108,6 +92,11 @@ def install(guard: Guard | None) -> None:
     _guard = guard
 
 
+def is_guarded() -> bool:
+    """Tell whether there is a guard that guards something."""
+    return _guard is not None
+
+
 def current_guard() -> Guard:
     """Return the guard of this process."""
-    return _guard or NoGuard()
+    return _guard or _NO_GUARD

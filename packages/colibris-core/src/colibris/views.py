@@ -12,7 +12,7 @@ from marshmallow import Schema
 from colibris import api
 from colibris._lazy import hand_on
 from colibris.endpoints import Description, Endpoint, Handler, compile_handler, docs_of, endpoint_of
-from colibris.requests import load_body, load_query
+from colibris.requests import BODY, QUERY
 
 if TYPE_CHECKING:
     from colibris.persist.views import (
@@ -188,17 +188,23 @@ class APIView(View):
 
     async def get_validated_body(self) -> Any:
         """Return the body as the body schema loads it. Raises SchemaError and the other errors of bodies."""
-        endpoint = endpoint_of(self.request)
-        if endpoint is None or endpoint.body_schema is None:
+        request = self.request
+        if BODY in request:
+            return request[BODY]
+        endpoint = endpoint_of(request)
+        if endpoint is None or endpoint.body is None:
             raise self._undeclared('body_schema_class')
-        return await load_body(self.request, endpoint.body_schema)
+        return await endpoint.body.load(request)
 
     async def get_validated_query(self) -> Any:
         """Return the query parameters as the query schema loads them. Raises SchemaError."""
-        endpoint = endpoint_of(self.request)
-        if endpoint is None or endpoint.query_schema is None:
+        request = self.request
+        if QUERY in request:
+            return request[QUERY]
+        endpoint = endpoint_of(request)
+        if endpoint is None or endpoint.query is None:
             raise self._undeclared('query_schema_class')
-        return load_query(self.request, endpoint.query_schema)
+        return endpoint.query.load(request)
 
     def _undeclared(self, attribute: str) -> TypeError:
         return TypeError(

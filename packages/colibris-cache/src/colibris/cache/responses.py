@@ -14,6 +14,7 @@ from colibris import api
 from colibris.cache.errors import NotKept
 from colibris.cache.subsystem import subsystem
 from colibris.endpoints import endpoint_of
+from colibris.responses import JSONResponse
 from colibris.security import ACCOUNT, DummyAccount
 
 #: The headers of requests that the key is made of, or stand for the account; whoever else keeps answers must heed them.
@@ -145,7 +146,8 @@ def _may_be_kept(response: web.StreamResponse, account: str) -> bool:
     rules = response.headers.get(hdrs.CACHE_CONTROL, '').lower()
     vary = {name.strip().lower() for line in response.headers.getall(hdrs.VARY, []) for name in line.split(',')}
     return (
-        type(response) is web.Response
+        isinstance(response, web.Response)
+        and type(response) in (web.Response, JSONResponse)
         and response.status == 200
         and not response.prepared
         and isinstance(response.body, (bytes, bytearray))

@@ -1,0 +1,158 @@
+"""Responses of JSON bytes, which cost less than `aiohttp.web.Response` as long as nobody changes them.
+
+To whoever looks, a `JSONResponse` is a ``web.Response``: its headers, cookies and compression work, and what it sends
+is equal to the byte. What most answers never need, it makes when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from aiohttp import hdrs, web
+from aiohttp.compression_utils import MAX_SYNC_CHUNK_SIZE
+from aiohttp.helpers import EMPTY_BODY_STATUS_CODES, rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, StreamWriter
+from multidict import CIMultiDict
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.web_request import BaseRequest
+
+JSON: Final = 'application/json'
+
+H = TypeVar('H', bound=Callable[..., Any])
+
+#: What is to be done to the response of a request before its headers are sent; see `prepare_response`.
+RESPONSE_HOOKS = web.RequestKey('response_hooks', list[Callable[[web.StreamResponse], None]])
+
+_indifferent: set[Callable[..., Any]] = set()
+
+
+def indifferent(handler: H) -> H:
+    """Declare that *handler*, of the signal ``on_response_prepare``, does nothing to a plain JSON response.
+
+    It is not called for those, unless the request has hooks by `on_response`.
+    """
+    _indifferent.add(handler)
+    return handler
+
+
+def on_response(request: web.Request, hook: Callable[[web.StreamResponse], None]) -> None:
+    """Call *hook* with the response of *request*, whichever it will be, before its headers are sent.
+
+    It may change the headers; the response's cookies are among them by then.
+    """
+    request.setdefault(RESPONSE_HOOKS, []).append(hook)
+
+
+@indifferent
+async def prepare_response(request: web.Request, response: web.StreamResponse) -> None:
+    """Run what `on_response` was given; a signal handler of the application."""
+    for hook in request.get(RESPONSE_HOOKS, ()):
+        hook(response)
+
+
+class JSONResponse(web.Response):
+    """A response whose body is the JSON document *body*."""
+
+    # Looked for in each response by aiohttp; here, so that it is found.
+    __http_exception__ = False
+    _zlib_executor = None
+    _zlib_executor_size = MAX_SYNC_CHUNK_SIZE
+
+    def __init__(self, body: bytes, status: int = 200) -> None:
+        # No more attributes than these: each further one tells that somebody has changed the response.
+        self._body = body
+        self._status = status
+
+    def __getattr__(self, name: str) -> Any:
+        make = _MISSING.get(name)
+        if make is None:
+            raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
+        value = make(self)
+        setattr(self, name, value)
+        return value
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        if len(self.__dict__) != 2 or not _is_plain(request):
+            return await super().prepare(request)
+        start = _STARTS.get(self._status)
+        writer = request._payload_writer
+        if start is None or type(writer) is not StreamWriter:
+            return await super().prepare(request)
+        self._keep_alive = True
+        self._must_be_empty_body = False
+        self._req = request
+        self._payload_writer = writer
+        size = len(self._body)  # type: ignore[arg-type]  # bytes
+        self._head = writer._headers_buf = b'%b%d\r\n%b' % (start, size, _end())
+        writer._headers_written = False
+        writer.length = size
+        return writer
+
+    async def write_eof(self, data: bytes = b'') -> None:
+        writer = self._payload_writer
+        if '_head' not in self.__dict__ or writer is None or data:
+            await super().write_eof(data)
+            return
+        await writer.write_eof(self._body)  # type: ignore[arg-type]  # bytes
+        self._eof_sent = True
+        self._req = None
+        self._body_length = writer.output_size
+        self._payload_writer = None
+
+
+def _headers(response: JSONResponse) -> CIMultiDict[str]:
+    """Return the headers that *response* has, before anybody changed them or after they were sent."""
+    head: bytes | None = response.__dict__.get('_head')
+    if head is None:
+        return CIMultiDict({hdrs.CONTENT_TYPE: JSON})
+    lines = (line.partition(': ') for line in head.decode().split('\r\n')[1:-2])
+    return CIMultiDict((name, value) for name, _, value in lines)
+
+
+#: How the attributes of `web.Response` are made that a response has only once they are asked for.
+_MISSING: dict[str, Callable[[JSONResponse], Any]] = {
+    '_headers': _headers,
+    '_state': lambda response: {},
+    '_reason': lambda response: web.StreamResponse(status=response._status).reason,
+}
+
+
+def _is_plain(request: BaseRequest) -> bool:
+    """Tell whether the answer to *request* needs no other headers than any, and nobody wants to see it before."""
+    if request._version != HttpVersion11 or request._method in _EMPTY or request._message.should_close:
+        return False
+    if RESPONSE_HOOKS in request._state:
+        return False
+    match_info = getattr(request, '_match_info', None)
+    if match_info is None:
+        return False
+    for app in match_info._apps:
+        if not _indifferent.issuperset(app._on_response_prepare):
+            return False
+    return True
+
+
+_EMPTY = frozenset({hdrs.METH_HEAD, hdrs.METH_CONNECT})
+
+#: The beginning of the head, by status.
+_STARTS = {
+    int(status): f'HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {JSON}\r\nContent-Length: '.encode()
+    for status in HTTPStatus
+    if status >= 200 and status not in EMPTY_BODY_STATUS_CODES
+}
+
+_date = ''
+_tail = b''
+
+
+def _end() -> bytes:
+    """Return the end of the head, which changes once a second."""
+    global _date, _tail
+    date = rfc822_formatted_time()
+    if date is not _date:
+        _date, _tail = date, f'Date: {date}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n'.encode()
+    return _tail
