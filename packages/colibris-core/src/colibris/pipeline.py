@@ -3,10 +3,6 @@
 aiohttp looks a route up by coroutines, and wraps its handler into the middlewares. A `Pipeline` does both beforehand
 for each route of an application, and hands to aiohttp's own way what it does not know: sub-applications, static files,
 requests that expect something, and what is not found. Both ways lead through the same middlewares in the same order.
-
-A middleware may have a function ``for_endpoint(endpoint, handler)``. It is called once for each endpoint when the
-application starts, and returns what is to be called instead of the middleware with *handler*: a handler that knows the
-endpoint already, or *handler* itself where there is nothing to do.
 """
 
 from __future__ import annotations
@@ -17,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 
-from colibris.conf import ImproperlyConfigured
 from colibris.endpoints import Endpoint, Handler
+from colibris.middleware.special import special_handler
 
 if TYPE_CHECKING:
     from colibris.router import Router
@@ -43,27 +39,21 @@ class Pipeline:
     def __init__(self, app: web.Application, router: Router) -> None:
         self._app = app
         self._router = router
-        self._chains: dict[web.AbstractRoute, Handler] = {}
+        #: The handlers with the middlewares around them, by what they are without.
+        self._wrapped: dict[Any, Handler] = {}
         self._fixed: dict[tuple[str, str], tuple[web.AbstractRoute, Handler]] = {}
         self._slow = app._handle
         router.on_freeze = self._lay
         object.__setattr__(app, '_handle', self.handle)  # aiohttp warns of attributes that it does not know
 
     def _lay(self) -> None:
-        """Look up and wrap all that is known now: the routes and the middlewares."""
-        if any(getattr(middleware, '__middleware_version__', None) != 1 for middleware in self._app.middlewares):
+        """Wrap and look up all that is known now: the routes and the middlewares."""
+        middlewares = self._app.middlewares
+        if any(getattr(middleware, '__middleware_version__', None) != 1 for middleware in middlewares):
             return  # of the old style, which aiohttp asks anew for each request
-        self._fixed = {key: (route, self._chain(route)) for key, route in self._router.fixed().items()}
-        for route in self._router.routes():
-            if route not in self._chains:
-                self._chain(route)
-
-    def _chain(self, route: web.AbstractRoute) -> Handler:
-        """Return the handler of *route* with the middlewares around it."""
-        chain = self._chains.get(route)
-        if chain is None:
-            chain = self._chains[route] = wrap(route.handler, self._app.middlewares)
-        return chain
+        handlers = dict.fromkeys(route.handler for route in self._router.routes())
+        self._wrapped = {handler: wrap(handler, middlewares) for handler in handlers}
+        self._fixed = {key: (route, self._wrapped[route.handler]) for key, route in self._router.fixed().items()}
 
     def handle(self, request: web.Request) -> Awaitable[web.StreamResponse]:
         """Answer *request*."""
@@ -72,35 +62,32 @@ class Pipeline:
         path = request._rel_url.path_safe
         known = self._fixed.get((request._method, path))
         if known is not None:
-            request._match_info = MatchInfo((), known[0], self._app)
-            return known[1](request)
+            route, handler = known
+            request._match_info = MatchInfo((), route, self._app)
+            return handler(request)
         found = self._router.find(request._method, path)
-        if found is None or (chain := self._chains.get(found[0])) is None:
+        if found is None:
             return self._slow(request)
-        request._match_info = MatchInfo(found[1], found[0], self._app)
-        return chain(request)
+        route, values = found
+        wrapped = self._wrapped.get(route.handler)
+        if wrapped is None:  # the route was added since
+            return self._slow(request)
+        request._match_info = MatchInfo(values, route, self._app)
+        return wrapped(request)
 
 
 def wrap(handler: Any, middlewares: Sequence[Any]) -> Handler:
-    """Return *handler* with *middlewares* around it, the first of them outermost."""
+    """Return *handler* with *middlewares* around it, the first of them outermost.
+
+    What *handler* says of itself can be read of what each of them is given, as with aiohttp.
+    """
     endpoint = getattr(handler, 'endpoint', None)
     for middleware in reversed(middlewares):
-        for_endpoint = getattr(middleware, 'for_endpoint', None)
-        if for_endpoint is not None and isinstance(endpoint, Endpoint):
-            handler = _specialised(middleware, endpoint, handler)
-        else:
+        special = special_handler(middleware, endpoint, handler) if isinstance(endpoint, Endpoint) else None
+        if special is None:
             handler = update_wrapper(partial(middleware, handler=handler), handler)
+        elif getattr(special, 'endpoint', None) is endpoint:
+            handler = special
+        else:
+            handler = update_wrapper(partial(special), handler)
     return handler  # type: ignore[no-any-return]
-
-
-def _specialised(middleware: Any, endpoint: Endpoint, handler: Handler) -> Handler:
-    found = middleware.for_endpoint(endpoint, handler)
-    if not callable(found):
-        raise ImproperlyConfigured(
-            f'MIDDLEWARE: the function for_endpoint of {middleware.__module__}.{middleware.__qualname__} must return '
-            f'a handler, not {found!r}',
-            setting='MIDDLEWARE',
-        )
-    if getattr(found, 'endpoint', None) is endpoint:
-        return found  # type: ignore[no-any-return]
-    return update_wrapper(partial(found), handler)  # what the handler says of itself is for the others to see

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 
 from colibris import security
 from colibris.endpoints import Endpoint, endpoint_of
+from colibris.middleware.special import specialises
 
 
 @web.middleware
@@ -17,7 +18,8 @@ async def handle_auth(request: web.Request, handler: Handler) -> web.StreamRespo
     return await handler(request)
 
 
-def for_endpoint(endpoint: Endpoint, handler: Handler) -> Handler:
+@specialises(handle_auth)
+def guarded(endpoint: Endpoint, handler: Handler) -> Handler:
     """Return *handler* behind the guard."""
 
     @wraps(handler)
@@ -36,6 +38,3 @@ def for_endpoint(endpoint: Endpoint, handler: Handler) -> Handler:
         return handler(request)
 
     return admit_anybody
-
-
-handle_auth.for_endpoint = for_endpoint  # type: ignore[attr-defined]
