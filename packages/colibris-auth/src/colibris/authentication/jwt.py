@@ -36,6 +36,8 @@ from colibris.conf import ImproperlyConfigured
 
 logger = logging.getLogger(__name__)
 
+_WRONG_SIGNATURE = 'its signature is wrong'
+
 
 class JWTBackend(AuthenticationBackend):
     """Takes for the account of a request whom its token names.
@@ -119,6 +121,7 @@ class JWTBackend(AuthenticationBackend):
         self._file, self._url = public_key_file, jwks_url
         self._public: KeySet | RemoteKeys | None = None
         self._keys: dict[str, bytes] = {}
+        self._macs: dict[str, hmac.HMAC] = {}
         self._refresh_key = self._csrf_key = b''
 
     # Opening
@@ -149,6 +152,7 @@ class JWTBackend(AuthenticationBackend):
             for name, digest in HMAC_ALGORITHMS.items()
             if name in self.algorithms
         }
+        self._macs = {name: _mac(name, key) for name, key in self._keys.items()}
         self._refresh_key = keys.derive('jwt.refresh')
         self._csrf_key = keys.derive('csrf')
 
@@ -210,8 +214,10 @@ class JWTBackend(AuthenticationBackend):
         algorithm = parts.header.algorithm
         if algorithm not in self.algorithms:
             raise tokens.InvalidToken('its algorithm is not one of those that are accepted')
-        if self.secret_field is None:
-            await self._verify_signature(parts, self._keys.get(algorithm))
+        if algorithm not in HMAC_ALGORITHMS:
+            await self._verify_public(parts)
+        elif self.secret_field is None:
+            _verify_secret(parts, self._macs.get(algorithm))
         claims = tokens.read_claims(parts.payload)
         self.rules.check(claims, time.time())
         identity = claims.get(self.identity_claim)
@@ -221,24 +227,12 @@ class JWTBackend(AuthenticationBackend):
             return Claims(claims)
         account = await self.accounts.find(self.identity_field, identity)
         if self.secret_field is not None:
-            await self._verify_signature(parts, self._account_key(algorithm, account))
+            _verify_secret(parts, _mac(algorithm, self._account_key(algorithm, account)))
         if account is None:
             raise tokens.InvalidToken('its account is unknown or not active')
         return account
 
-    async def _verify_signature(self, parts: tokens.Parts, secret: bytes | None) -> None:
-        algorithm = parts.header.algorithm
-        if algorithm in HMAC_ALGORITHMS:
-            if not secret:
-                raise tokens.InvalidToken('there is no key for it')
-            made = hmac.digest(secret, parts.signed, HMAC_ALGORITHMS[algorithm])
-            good = hmac.compare_digest(tokens.encode_segment(made).encode(), parts.signature.encode('ascii', 'replace'))
-        else:
-            good = await self._verify_public(parts)
-        if not good:
-            raise tokens.InvalidToken('its signature is wrong')
-
-    async def _verify_public(self, parts: tokens.Parts) -> bool:
+    async def _verify_public(self, parts: tokens.Parts) -> None:
         algorithm, key_id = parts.header.algorithm, parts.header.key_id
         if isinstance(self._public, RemoteKeys):
             key = await self._public.find(algorithm, key_id)
@@ -246,7 +240,8 @@ class JWTBackend(AuthenticationBackend):
             key = None if self._public is None else self._public.find(algorithm, key_id)
         if key is None:
             raise tokens.InvalidToken('there is no key for it')
-        return key.verifies(algorithm, parts.signed, tokens.decode_segment(parts.signature))
+        if not key.verifies(algorithm, parts.signed, tokens.decode_segment(parts.signature)):
+            raise tokens.InvalidToken(_WRONG_SIGNATURE)
 
     def _account_key(self, algorithm: str, account: Any) -> bytes:
         """Return the key of *account*; for an unknown one, another that takes as long to make."""
@@ -369,6 +364,21 @@ class JWTBackend(AuthenticationBackend):
         if not self._uses_cookies:
             return [{'bearer': []}]
         return [{'bearer': []}, {'cookie': []} if method in csrf.SAFE_METHODS else {'cookie': [], 'csrf': []}]
+
+
+def _mac(algorithm: str, key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod=HMAC_ALGORITHMS[algorithm])
+
+
+def _verify_secret(parts: tokens.Parts, mac: hmac.HMAC | None) -> None:
+    """Raise InvalidToken unless the signature is the one that *mac*, which has seen only its key, makes."""
+    if mac is None:
+        raise tokens.InvalidToken('there is no key for it')
+    mac = mac.copy()
+    mac.update(parts.signed)
+    made = tokens.encode_segment(mac.digest())
+    if not hmac.compare_digest(made.encode(), parts.signature.encode('ascii', 'replace')):
+        raise tokens.InvalidToken(_WRONG_SIGNATURE)
 
 
 def _bearer(request: web.Request) -> str | None:
