@@ -69,7 +69,7 @@ def test_what_is_read_quickly_is_what_the_strict_decoder_reads(data):
     assert repr(quick) == repr(expected)  # of the same types, NaN and -0.0 too
 
 
-@pytest.mark.parametrize('claims', [{'sub': '1', 'exp': 1, 'jti': 'x'}, {'iss': 'https://a.example:8443/', 'aud': ['a']}])
+@pytest.mark.parametrize('claims', [{'sub': '1', 'exp': 1}, {'iss': 'https://a.example:8443/', 'aud': ['a']}])
 def test_ordinary_claims_are_read_quickly(claims):
     assert tokens._read_plain(json.dumps(claims).encode()) == claims
 
