@@ -26,7 +26,8 @@ class MatchInfo(web.UrlMappingMatchInfo):
     __slots__ = ()
 
     def __init__(self, values: Any, route: web.AbstractRoute, app: web.Application) -> None:
-        dict.__init__(self, values)
+        if values:
+            self.update(values)
         self._route = route
         self._apps = [app]
         self._current_app = app

@@ -51,9 +51,10 @@ class QueryLoader:
 
         Raises SchemaError, and ParseError for what is not UTF-8.
         """
-        if QUERY not in request:
-            request[QUERY] = self._loaded(request)
-        return request[QUERY]
+        state = request._state
+        if QUERY not in state:
+            state[QUERY] = self._loaded(request)
+        return state[QUERY]
 
     def _loaded(self, request: web.Request) -> Any:
         data: dict[str, Any] = {}
@@ -97,18 +98,19 @@ class BodyLoader:
 
         Raises ParseError, SchemaError, PayloadTooLarge and UnsupportedMediaType.
         """
-        if BODY not in request:
-            request[BODY] = await self._loaded(request)
-        return request[BODY]
+        state = request._state  # the request itself is a slow mapping
+        if BODY not in state:
+            try:
+                state[BODY] = await self._loaded(request)
+            except ValidationError as exc:
+                raise api.SchemaError('some fields of the body are not valid', details=messages_of(exc)) from exc
+        return state[BODY]
 
     async def _loaded(self, request: web.Request) -> Any:
-        try:
-            if _is_json(request):
-                body = received(request)
-                return self._load.json(await read(request) if body is None else body)
-            return self._load(_by_field(await _read_form(request), self._lists))
-        except ValidationError as exc:
-            raise api.SchemaError('some fields of the body are not valid', details=messages_of(exc)) from exc
+        if _is_json(request):
+            body = received(request)
+            return self._load.json(await read(request) if body is None else body)
+        return self._load(_by_field(await _read_form(request), self._lists))
 
 
 async def load_body(request: web.Request, schema: Schema) -> Any:
@@ -155,13 +157,13 @@ def received(request: web.Request) -> bytes | None:
 
     Raises PayloadTooLarge as `read` does.
     """
-    content = request.content
-    if request._read_bytes is not None or not content.is_eof() or content.exception() is not None:
+    if request._read_bytes is not None:
         return request._read_bytes
-    limit = request.client_max_size
-    if limit and (request.content_length or 0) > limit:
+    content = request.content
+    if not content.is_eof() or content.exception() is not None or request._message.compression:
         return None
     body = content.read_nowait()
+    limit = request.client_max_size
     if limit and len(body) > limit:
         raise web.HTTPRequestEntityTooLarge(limit)
     request._read_bytes = body

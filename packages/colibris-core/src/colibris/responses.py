@@ -27,7 +27,7 @@ H = TypeVar('H', bound=Callable[..., Any])
 #: What is to be done to the response of a request before its headers are sent; see `prepare_response`.
 RESPONSE_HOOKS = web.RequestKey('response_hooks', list[Callable[[web.StreamResponse], None]])
 
-_indifferent: set[Callable[..., Any]] = set()
+_indifferent: list[Callable[..., Any]] = []
 
 
 def indifferent(handler: H) -> H:
@@ -35,7 +35,7 @@ def indifferent(handler: H) -> H:
 
     It is not called for those, unless the request has hooks by `on_response`.
     """
-    _indifferent.add(handler)
+    _indifferent.append(handler)
     return handler
 
 
@@ -130,9 +130,10 @@ def _is_plain(request: BaseRequest) -> bool:
     match_info = getattr(request, '_match_info', None)
     if match_info is None:
         return False
-    for app in match_info._apps:  # noqa: SIM110  # a generator takes twice as long
-        if not _indifferent.issuperset(app._on_response_prepare):
-            return False
+    for app in match_info._apps:
+        for handler in app._on_response_prepare:
+            if handler not in _indifferent:
+                return False
     return True
 
 

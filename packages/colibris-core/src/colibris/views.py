@@ -189,8 +189,8 @@ class APIView(View):
     async def get_validated_body(self) -> Any:
         """Return the body as the body schema loads it. Raises SchemaError and the other errors of bodies."""
         request = self.request
-        if BODY in request:
-            return request[BODY]
+        if BODY in (checked := request._state):
+            return checked[BODY]
         endpoint = endpoint_of(request)
         if endpoint is None or endpoint.body is None:
             raise self._undeclared('body_schema_class')
@@ -199,8 +199,8 @@ class APIView(View):
     async def get_validated_query(self) -> Any:
         """Return the query parameters as the query schema loads them. Raises SchemaError."""
         request = self.request
-        if QUERY in request:
-            return request[QUERY]
+        if QUERY in (checked := request._state):
+            return checked[QUERY]
         endpoint = endpoint_of(request)
         if endpoint is None or endpoint.query is None:
             raise self._undeclared('query_schema_class')

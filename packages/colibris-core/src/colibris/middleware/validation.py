@@ -21,15 +21,24 @@ async def handle_schema_validation(request: web.Request, handler: Handler) -> we
 @specialises(handle_schema_validation)
 def checked(endpoint: Endpoint, handler: Handler) -> Handler:
     """Return *handler* behind the checks of *endpoint*: as it is, if there is nothing to check."""
-    if endpoint.body is None and endpoint.query is None:
+    body, query = endpoint.body, endpoint.query
+    if body is None and query is None:
         return handler
+    if body is None or query is not None:
+
+        @wraps(handler)
+        async def check(request: web.Request) -> web.StreamResponse:
+            await _check(request, endpoint)
+            return await handler(request)
+
+        return check
 
     @wraps(handler)
-    async def check(request: web.Request) -> web.StreamResponse:
-        await _check(request, endpoint)
+    async def check_body(request: web.Request) -> web.StreamResponse:
+        await body.load(request)
         return await handler(request)
 
-    return check
+    return check_body
 
 
 async def _check(request: web.Request, endpoint: Endpoint) -> None:

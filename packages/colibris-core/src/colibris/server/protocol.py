@@ -15,6 +15,7 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_server import Server as WebServer
 
 from colibris import api
+from colibris.responses import JSONResponse
 
 
 class Connection(RequestHandler):
@@ -37,7 +38,7 @@ class Connection(RequestHandler):
     def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        if isinstance(resp, web.HTTPExpectationFailed):  # raised before the middlewares are asked
+        if type(resp) is not JSONResponse and isinstance(resp, web.HTTPExpectationFailed):  # raised before middlewares
             resp = api.error_response(api.from_http_exception(resp))
         manager = self._manager
         draining = manager is not None and manager.draining_since is not None
