@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.web_response import ContentCoding
 
 from colibris.api import json_response
-from colibris.responses import JSONResponse, indifferent, on_response, prepare_response
+from colibris.responses import JSONResponse, indifferent, on_response, run_hooks
 
 BODY = b'{"a":"\xc3\xa9"}'
 
@@ -114,6 +114,14 @@ HANDLERS = {
     'a cookie': changed(lambda response: response.set_cookie('a', 'b', httponly=True)),
     'a deleted cookie': changed(lambda response: response.del_cookie('a')),
     'a header': changed(lambda response: response.headers.add('X-Own', 'é')),
+    'several headers': changed(lambda response: response.headers.extend({'X-One': '1', 'set-cookie': 'a=b', 'x': ''})),
+    'a length of its own': changed(lambda response: response.headers.add('content-length', '3')),
+    'a date of its own': changed(lambda response: response.headers.add('date', 'today')),
+    'a server of its own': changed(lambda response: response.headers.add('server', 'x')),
+    'a connection to be closed': changed(lambda response: response.headers.add('connection', 'close')),
+    'no type': changed(lambda response: response.headers.clear()),
+    'a header that would be two': changed(lambda response: response.headers.add('X-Own', 'a\r\nX-Other: b')),
+    'a header and a cookie': changed(lambda response: (response.headers.add('X', '1'), response.set_cookie('a', 'b'))),
     'another type': changed(lambda response: setattr(response, 'content_type', 'application/geo+json')),
     'a charset': changed(lambda response: setattr(response, 'charset', 'utf-8')),
     'a date': changed(lambda response: setattr(response, 'last_modified', 0)),
@@ -163,12 +171,17 @@ async def ask(port: int, data: bytes) -> bytes:
     return re.sub(rb'\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT', b'\r\nDate: now', answer)
 
 
+@indifferent
+async def prepare(request, response):
+    run_hooks(request, response)
+
+
 @pytest.fixture
 async def serve(aiohttp_server):
     async def start(handler, *signals):
         app = web.Application()
         app.router.add_route('*', '/', handler)
-        app.on_response_prepare.extend((prepare_response, *signals))
+        app.on_response_prepare.extend((prepare, *signals))
         return (await aiohttp_server(app)).port
 
     return start

@@ -46,8 +46,7 @@ def create_app() -> web.Application:
     app._router = router = Router()
     Pipeline(app, router)
     _add_routes(app)
-    app.on_response_prepare.append(responses.prepare_response)
-    app.on_response_prepare.append(_note_websocket)
+    app.on_response_prepare.append(_before_headers)
     app.on_shutdown.append(_close_websockets)
     app[_WEBSOCKETS] = WeakSet()
     app.cleanup_ctx.append(_lifespan)
@@ -116,7 +115,8 @@ def _check_takes_application(init: Callable[..., Any]) -> None:
 
 
 @responses.indifferent
-async def _note_websocket(request: web.Request, response: web.StreamResponse) -> None:
+async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
+    responses.run_hooks(request, response)
     if isinstance(response, web.WebSocketResponse):
         request.config_dict[_WEBSOCKETS].add(response)
 

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from aiohttp.compression_utils import MAX_SYNC_CHUNK_SIZE
 from aiohttp.helpers import EMPTY_BODY_STATUS_CODES, rfc822_formatted_time
 from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, StreamWriter
+from aiohttp.web_response import REASON_PHRASES
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ JSON: Final = 'application/json'
 
 H = TypeVar('H', bound=Callable[..., Any])
 
-#: What is to be done to the response of a request before its headers are sent; see `prepare_response`.
+#: What is to be done to the response of a request before its headers are sent; see `run_hooks`.
 RESPONSE_HOOKS = web.RequestKey('response_hooks', list[Callable[[web.StreamResponse], None]])
 
 _indifferent: list[Callable[..., Any]] = []
@@ -47,10 +48,9 @@ def on_response(request: web.Request, hook: Callable[[web.StreamResponse], None]
     request.setdefault(RESPONSE_HOOKS, []).append(hook)
 
 
-@indifferent
-async def prepare_response(request: web.Request, response: web.StreamResponse) -> None:
-    """Run what `on_response` was given; a signal handler of the application."""
-    for hook in request.get(RESPONSE_HOOKS, ()):
+def run_hooks(request: web.Request, response: web.StreamResponse) -> None:
+    """Run what `on_response` was given for *request*; for the signal ``on_response_prepare``."""
+    for hook in request._state.get(RESPONSE_HOOKS, ()):
         hook(response)
 
 
@@ -76,20 +76,32 @@ class JSONResponse(web.Response):
         return value
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        if len(self.__dict__) != 2 or not _is_plain(request):
-            return await super().prepare(request)
-        start = _STARTS.get(self._status)
+        attributes = self.__dict__
+        headers = attributes.get('_headers')
+        line = _LINES.get(self._status)
         writer = request._payload_writer
-        if start is None or type(writer) is not StreamWriter:
+        if (
+            len(attributes) != (2 if headers is None else 3)
+            or line is None
+            or not _is_plain(request)
+            or type(writer) is not StreamWriter
+            or not (headers is None or _leaves_rest(headers))
+        ):
             return await super().prepare(request)
         self._keep_alive = True
         self._must_be_empty_body = False
         self._req = request
         self._payload_writer = writer
-        size = len(self._body)  # type: ignore[arg-type]  # bytes
-        self._head = writer._headers_buf = b'%b%d\r\n%b' % (start, size, _end())
-        writer._headers_written = False
-        writer.length = size
+        writer.length = size = len(self._body)  # type: ignore[arg-type]  # bytes
+        if headers is None:
+            self._head = writer._headers_buf = _START % (line, size, _rest())
+            writer._headers_written = False
+        else:
+            self._head = b''
+            headers[hdrs.CONTENT_LENGTH] = str(size)
+            headers[hdrs.DATE] = rfc822_formatted_time()
+            headers[hdrs.SERVER] = SERVER_SOFTWARE
+            await writer.write_headers(line.decode(), headers)
         return writer
 
     async def write_eof(self, data: bytes = b'') -> None:
@@ -107,7 +119,7 @@ class JSONResponse(web.Response):
 def _headers(response: JSONResponse) -> CIMultiDict[str]:
     """Return the headers that *response* has, before anybody changed them or after they were sent."""
     head: bytes | None = response.__dict__.get('_head')
-    if head is None:
+    if not head:
         return CIMultiDict({hdrs.CONTENT_TYPE: JSON})
     lines = (line.partition(': ') for line in head.decode().split('\r\n')[1:-2])
     return CIMultiDict((name, value) for name, _, value in lines)
@@ -117,7 +129,7 @@ def _headers(response: JSONResponse) -> CIMultiDict[str]:
 _MISSING: dict[str, Callable[[JSONResponse], Any]] = {
     '_headers': _headers,
     '_state': lambda response: {},
-    '_reason': lambda response: web.StreamResponse(status=response._status).reason,
+    '_reason': lambda response: REASON_PHRASES.get(response._status, ''),
 }
 
 
@@ -139,18 +151,31 @@ def _is_plain(request: BaseRequest) -> bool:
 
 _EMPTY = frozenset({hdrs.METH_HEAD, hdrs.METH_CONNECT})
 
-#: The beginning of the head, by status.
-_STARTS = {
-    int(status): f'HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {JSON}\r\nContent-Length: '.encode()
+#: The first line of the head, by status.
+_LINES = {
+    int(status): f'HTTP/1.1 {status.value} {status.phrase}'.encode()
     for status in HTTPStatus
     if status >= 200 and status not in EMPTY_BODY_STATUS_CODES
 }
+_START = b'%b\r\nContent-Type: ' + JSON.encode() + b'\r\nContent-Length: %d\r\n%b'
+
+
+def _leaves_rest(headers: CIMultiDict[str]) -> bool:
+    """Tell whether *headers* say what the body is, and leave it to us how it is sent."""
+    return hdrs.CONTENT_TYPE in headers and not (
+        hdrs.CONTENT_LENGTH in headers
+        or hdrs.TRANSFER_ENCODING in headers
+        or hdrs.CONNECTION in headers
+        or hdrs.DATE in headers
+        or hdrs.SERVER in headers
+    )
+
 
 _date = ''
 _tail = b''
 
 
-def _end() -> bytes:
+def _rest() -> bytes:
     """Return the end of the head, which changes once a second."""
     global _date, _tail
     date = rfc822_formatted_time()
