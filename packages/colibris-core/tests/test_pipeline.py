@@ -247,6 +247,31 @@ async def test_middlewares_of_the_old_style_work(project, aiohttp_client):
     assert (response.headers['X-Old'], await response.json()) == ('1', 'hello')
 
 
+async def test_a_middleware_that_is_added_after_the_routes_are_frozen_is_passed(project, aiohttp_client):
+    project(
+        routes="""
+            async def hello(request):
+                return 'hello'
+
+            ROUTES = [('/', hello)]
+        """,
+        app="""
+            from aiohttp import web
+
+            @web.middleware
+            async def late(request, handler):
+                raise web.HTTPForbidden
+
+            def init(app):
+                app.router.freeze()
+                app.middlewares.append(late)
+        """,
+        settings='API_DOCS_PATH = None',
+    )
+    client = await aiohttp_client(create_app())
+    assert (await client.get('/')).status == 403
+
+
 async def test_a_route_of_a_known_path_may_be_added_while_it_serves(project, aiohttp_client):
     project(
         app="""

@@ -50,6 +50,8 @@ class Pipeline:
     def _lay(self) -> None:
         """Wrap and look up all that is known now: the routes and the middlewares."""
         middlewares = self._app.middlewares
+        if not middlewares.frozen:
+            return  # the router was frozen by itself, and there may be more to come
         if any(getattr(middleware, '__middleware_version__', None) != 1 for middleware in middlewares):
             return  # of the old style, which aiohttp asks anew for each request
         handlers = dict.fromkeys(route.handler for route in self._router.routes())
