@@ -74,7 +74,7 @@ async def main(rounds: int, number: int) -> None:
         return jwt.decode(token, key, ['HS256'], options={'require': ['exp']})
 
     calls = {
-        'no guard': lambda: NoGuard().admit(nobody, endpoint),
+        'no guard': lambda: NoGuard().admit(nobody, None),
         'HS256, claims': lambda: Guard(backend).admit(request, endpoint),
         'HS256, account with a secret': lambda: Guard(with_secret).admit(other, endpoint),
         'PyJWT alone': pyjwt,
