@@ -75,6 +75,9 @@ class Client(InUTC, BaseDBAsyncClient):
         """Return the exception of `colibris.persist.errors` for what the driver raised."""
         raise NotImplementedError
 
+    def note_change(self, raw: Any) -> None:
+        """Remember that the session of *raw* may have been changed, where that matters."""
+
     @property
     def root(self) -> Client:
         return self
@@ -308,10 +311,11 @@ def raise_translated(root: Client, error: BaseException) -> None:
 class Statement:
     """Holds a connection for one statement; what Tortoise calls a connection wrapper."""
 
-    __slots__ = ('_client', '_guard', '_limit', '_raw', '_target')
+    __slots__ = ('_changes_session', '_client', '_guard', '_limit', '_raw', '_target')
 
-    def __init__(self, client: Client | Transaction) -> None:
+    def __init__(self, client: Client | Transaction, *, changes_session: bool = True) -> None:
         self._client = client
+        self._changes_session = changes_session
 
     async def __aenter__(self) -> Any:
         target = self._target = resolve(self._client)
@@ -337,6 +341,8 @@ class Statement:
             except TimeoutError as timeout:
                 exc = timeout
         target = self._target
+        if self._changes_session or exc is not None:  # after an error, something may still be running
+            target.root.note_change(self._raw)
         if isinstance(target, Client):
             await target.checkin(self._raw)
         else:

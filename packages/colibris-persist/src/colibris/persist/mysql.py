@@ -38,7 +38,20 @@ _ISOLATION_LEVELS = ('read uncommitted', 'read committed', 'repeatable read', 's
 _STRICT = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION'
 
 
-class MySQLClient(Client, TortoiseMySQLClient):
+class _Statements:
+    """Runs statements whose rows are wanted as they are."""
+
+    log: Any
+
+    async def fetch(self, query: str, values: list[Any]) -> Any:
+        async with self.acquire_connection() as connection:  # type: ignore[attr-defined]
+            self.log.debug('%s: %s', query, values)
+            async with connection.cursor() as cursor:
+                await cursor.execute(query, values)
+                return await cursor.fetchall()
+
+
+class MySQLClient(Client, _Statements, TortoiseMySQLClient):
     """A pool of asyncmy's."""
 
     backend: MySQLBackend
@@ -144,7 +157,7 @@ def _cut(pool: Any) -> None:
         pool.terminate()
 
 
-class MySQLTransaction(Transaction, TransactionWrapper):
+class MySQLTransaction(Transaction, _Statements, TransactionWrapper):
     """A transaction, or a savepoint in one."""
 
     @property

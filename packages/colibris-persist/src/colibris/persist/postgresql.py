@@ -14,7 +14,7 @@ import asyncpg  # type: ignore[import-untyped]
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 
 from colibris.persist.base import ServerBackend, integer, text
-from colibris.persist.connections import Client, Transaction
+from colibris.persist.connections import Client, Statement, Transaction, raise_translated, resolve
 from colibris.persist.errors import (
     CheckViolation,
     InvalidValue,
@@ -27,6 +27,8 @@ from colibris.persist.errors import (
     UniqueViolation,
     Violation,
 )
+from colibris.persist.pool import Pool, PoolClosed
+from colibris.persist.sessions import may_change_session
 
 __all__ = ['PostgreSQLBackend']
 
@@ -35,11 +37,44 @@ logger = logging.getLogger(__name__)
 _CLOSE_TIMEOUT = 10  # seconds for the connections in use to come back
 
 
-class PostgreSQLClient(Client, AsyncpgDBClient):
-    """A pool of asyncpg's."""
+class _Statements:
+    """Runs statements, and notes on which connections they may have changed the session."""
+
+    log: Any
+
+    def _statement(self, query: str) -> Any:
+        return Statement(self, changes_session=may_change_session(query))  # type: ignore[arg-type]
+
+    async def execute_insert(self, query: str, values: list[Any]) -> Any:
+        async with self._statement(query) as connection:
+            self.log.debug('%s: %s', query, values)
+            return await connection.fetchrow(query, *values)
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, list[Any]]:
+        async with self._statement(query) as connection:
+            self.log.debug('%s: %s', query, values)
+            if query.lstrip()[:6].upper() in ('UPDATE', 'DELETE', 'INSERT'):
+                done = (await connection.execute(query, *(values or ()))).split(' ')
+                return int(done[1]) if len(done) > 1 and done[1].isdigit() else 0, []
+            rows = await connection.fetch(query, *(values or ()))
+            return len(rows), rows
+
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self.fetch(query, values or [])]
+
+    async def fetch(self, query: str, values: list[Any]) -> list[Any]:
+        async with self._statement(query) as connection:
+            self.log.debug('%s: %s', query, values)
+            rows: list[Any] = await connection.fetch(query, *values)
+            return rows
+
+
+class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
+    """A pool of connections of asyncpg's."""
 
     aborts_on_error = True
     backend: PostgreSQLBackend
+    _pool: Pool | None
 
     def __init__(self, backend: PostgreSQLBackend, connection_name: str) -> None:
         super().__init__(
@@ -51,6 +86,8 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
             connection_name=connection_name,
         )
         self.backend = backend
+        #: The connections in use on which something may have changed the session.
+        self._changed: set[Any] = set()
 
     def _check_loop(self) -> bool:
         if not super()._check_loop():
@@ -62,15 +99,24 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
         pool, self._pool = self._pool, None
         self._bound_loop = None
         self._pool_init_lock = asyncio.Lock()
+        self._changed.clear()
         if pool is not None:
             with suppress(Exception):  # of a loop that is closed
                 pool.terminate()
 
     async def create_connection(self, with_db: bool) -> None:
         options = self.backend.connect_options()
-        self._pool = await asyncpg.create_pool(
-            **options, min_size=self.backend.min_connections, max_size=self.backend.max_connections
+        pool = Pool(
+            lambda: asyncpg.connect(**options),
+            minimum=self.backend.min_connections,
+            maximum=self.backend.max_connections,
         )
+        try:
+            await pool.fill()
+        except BaseException:
+            pool.terminate()
+            raise
+        self._pool = pool
         await self._post_connect()
 
     async def close(self) -> None:
@@ -82,22 +128,23 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
                 pool.terminate()
         self._bound_loop = None
 
-    async def _get_pool(self) -> asyncpg.Pool:
+    async def _get_pool(self) -> Pool:
         if self._pool is None:
             async with self._pool_init_lock:
                 if self._pool is None:
                     await self.create_connection(with_db=True)
-        pool: asyncpg.Pool = self._pool
+        pool: Pool = self._pool  # type: ignore[assignment]
         return pool
 
     async def checkout(self) -> Any:
         self._check_loop()
+        if self._pool is not None and (idle := self._pool.take()) is not None:
+            return idle
         try:
-            pool = await self._get_pool()
-            async with self.waiting():  # the pool's own limit makes a task of each turn
-                return await pool.acquire()
+            async with self.waiting():
+                return await (await self._get_pool()).acquire()
         except TimeoutError as exc:
-            if self._pool is not None and self._pool.get_size() >= self.backend.max_connections:
+            if self._pool is not None and self._pool.is_full:
                 raise self.exhausted() from exc
             raise self.backend.slow() from exc
         except Exception as exc:
@@ -108,14 +155,58 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
             raise
 
     async def checkin(self, raw: Any, *, broken: bool = False) -> None:
-        if broken or self._pool is None:
-            with suppress(asyncpg.InterfaceError):  # the pool has noticed already
-                raw.terminate()
-        if self._pool is not None:
-            try:
-                await self._pool.release(raw, timeout=_CLOSE_TIMEOUT)
-            except Exception as exc:  # the statement itself is done
-                logger.debug('a connection to %s is lost: %s', self.backend.describe(), exc)
+        pool = self._pool
+        if pool is None or not pool.owns(raw):  # of a pool that was given up
+            self._changed.discard(raw)
+            raw.terminate()
+        elif broken:
+            self._changed.discard(raw)
+            pool.discard(raw)
+        elif raw in self._changed:
+            await asyncio.shield(asyncio.ensure_future(self._reset(raw, pool)))
+        else:
+            pool.release(raw)
+
+    async def _reset(self, raw: Any, pool: Pool) -> None:
+        """Give *raw* back as if it were new; that waits for what still runs on it."""
+        self._changed.discard(raw)
+        try:
+            await raw.reset(timeout=_CLOSE_TIMEOUT)
+        except Exception as exc:  # the statement itself is done
+            logger.debug('a connection to %s is lost: %s', self.backend.describe(), exc)
+            pool.discard(raw)
+        except BaseException:
+            pool.discard(raw)
+            raise
+        else:
+            pool.release(raw)
+
+    def note_change(self, raw: Any) -> None:
+        self._changed.add(raw)
+
+    async def fetch(self, query: str, values: list[Any]) -> list[Any]:
+        pool = self._pool
+        if (
+            resolve(self) is not self
+            or pool is None
+            or may_change_session(query)
+            or not self._check_loop()
+            or (raw := pool.take()) is None
+        ):
+            return await super().fetch(query, values)
+        self.log.debug('%s: %s', query, values)
+        try:
+            rows: list[Any] = await raw.fetch(query, *values)  # type: ignore[attr-defined]
+        except BaseException as exc:
+            self.note_change(raw)
+            await self.checkin(raw)
+            raise_translated(self, exc)
+            raise
+        if self._pool is pool:
+            pool.release(raw)
+        else:
+            await self.checkin(raw)
+        return rows
 
     async def run(self, raw: Any, statement: str) -> None:
         done = await raw.execute(statement)
@@ -126,10 +217,7 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
             )
 
     def in_block(self, raw: Any) -> bool:
-        try:
-            return not raw.is_closed() and bool(raw.is_in_transaction())
-        except asyncpg.InterfaceError:  # the pool has taken it away, as it is lost
-            return False
+        return not raw.is_closed() and bool(raw.is_in_transaction())
 
     def translate(self, error: BaseException) -> Exception | None:
         return translate(error, self.backend)
@@ -138,7 +226,7 @@ class PostgreSQLClient(Client, AsyncpgDBClient):
         return await func(self, *args, **kwargs)
 
 
-class PostgreSQLTransaction(Transaction, TransactionWrapper):
+class PostgreSQLTransaction(Transaction, _Statements, TransactionWrapper):
     """A transaction, or a savepoint in one."""
 
     async def _translate_exceptions(self, func: Any, *args: Any, **kwargs: Any) -> Any:
@@ -318,6 +406,8 @@ def translate(error: BaseException, backend: PostgreSQLBackend) -> Exception | N
     if isinstance(error, TimeoutError):
         return backend.slow()
     if isinstance(error, OSError):
+        return backend.lost(error)
+    if isinstance(error, PoolClosed):
         return backend.lost(error)
     if isinstance(error, asyncpg.InternalClientError):
         return OperationalError(error)

@@ -56,6 +56,17 @@ class _Statements:
             return await super().execute_query(query, values)  # type: ignore[misc]
 
 
+class _Fetching:
+    """Runs statements whose rows are wanted as they are."""
+
+    log: Any
+
+    async def fetch(self, query: str, values: list[Any]) -> Any:
+        async with self.acquire_connection() as connection:  # type: ignore[attr-defined]
+            self.log.debug('%s: %s', query, values)
+            return await connection.execute_fetchall(query, values)
+
+
 @contextmanager
 def _telling(query: str) -> Iterator[None]:
     try:
@@ -66,7 +77,7 @@ def _telling(query: str) -> Iterator[None]:
         raise
 
 
-class SQLiteClient(_Statements, Client, SqliteClient):
+class SQLiteClient(_Statements, Client, _Fetching, SqliteClient):
     """One connection in a thread of its own; whoever has it has the lock."""
 
     # A deferred transaction that turns from reading to writing fails at once if another process has written meanwhile.
@@ -174,7 +185,7 @@ async def _end_transaction(raw: aiosqlite.Connection) -> None:
         await raw.rollback()
 
 
-class SQLiteTransaction(_Statements, Transaction, SqliteTransactionWrapper):
+class SQLiteTransaction(_Statements, Transaction, _Fetching, SqliteTransactionWrapper):
     """A transaction, or a savepoint in one."""
 
 

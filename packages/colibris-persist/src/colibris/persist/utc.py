@@ -30,5 +30,9 @@ class InUTC:
     async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> Any:
         return await super().execute_query_dict(query, in_utc(values))  # type: ignore[misc]
 
+    async def fetch(self, query: str, values: list[Any]) -> Any:
+        """Run one statement; return its rows as the driver gives them, each of which has its values by position."""
+        return await super().fetch(query, in_utc(values))  # type: ignore[misc]
+
     async def execute_many(self, query: str, values: list[list[Any]]) -> None:
         await super().execute_many(query, [in_utc(row) for row in values])  # type: ignore[misc]
