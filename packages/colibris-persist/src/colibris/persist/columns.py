@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum as PythonEnum
 from typing import Any
 
+from marshmallow.utils import get_value
 from tortoise import timezone
 from tortoise.exceptions import ValidationError as TortoiseValidationError
 
@@ -306,7 +307,7 @@ class RelatedId(fields.Field[Any]):
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         if value is None:
             return None
-        return self.inner._serialize(getattr(value, self.id_attribute), attr, obj)
+        return self.inner._serialize(get_value(value, self.id_attribute), attr, obj)
 
 
 class RelatedIds(fields.List[Any]):
@@ -322,4 +323,4 @@ class RelatedIds(fields.List[Any]):
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[Any] | None:
         if value is None:
             return None
-        return [self.inner._serialize(getattr(each, self.id_attribute), attr, obj) for each in value]
+        return [self.inner._serialize(get_value(each, self.id_attribute), attr, obj) for each in value]

@@ -63,6 +63,21 @@ class TextQ(Q):
         return QueryModifier(where_criterion=~criterion if self._is_negated else criterion, joins=joins)
 
 
+def bound_values(condition: TextQ, dialect: str) -> list[Any] | None:
+    """Return what is bound to the text of *condition*, in order; None if that is not known."""
+    operator, value = condition.operator, condition.value
+    if operator == 'in':
+        values = list(value)
+        return values * 2 if dialect == 'mysql' else values
+    if operator in ('like', 'ilike'):
+        if dialect == 'sqlite':
+            return [value if operator == 'like' else value.lower()]
+        return [_pattern(value).value]
+    if dialect == 'mysql' and operator == 'eq':
+        return [value, value]
+    return [value] if operator in OPERATORS else None
+
+
 class _Regexp(Enum):
     """Ways to write that a text matches a regular expression."""
 
@@ -119,7 +134,7 @@ def _contains(term: Term, value: str, comparator: Any = Matching.like) -> Criter
     return criterion
 
 
-def _pattern(value: str) -> Term:
+def _pattern(value: str) -> ValueWrapper:
     for special in (_ESCAPE, '%', '_'):
         value = value.replace(special, _ESCAPE + special)
     return ValueWrapper(f'%{value}%')

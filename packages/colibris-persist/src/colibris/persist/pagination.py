@@ -10,6 +10,7 @@ from tortoise.queryset import QuerySet
 
 from colibris.api import list_envelope
 from colibris.persist.columns import Integer
+from colibris.persist.plans.counting import Mode, estimate
 from colibris.schemas import fields, validate
 
 __all__ = ['PageNumberPagination', 'stable']
@@ -50,6 +51,8 @@ class PageNumberPagination:
     max_page_size: ClassVar[int] = 100
     page_parameter: ClassVar[str] = 'page'
     page_size_parameter: ClassVar[str] = 'page_size'
+    #: What the view says of counting; see `ModelView.count`.
+    counting: Mode = 'exact'
 
     def __init__(self) -> None:
         where = f'{type(self).__module__}.{type(self).__qualname__}'
@@ -69,13 +72,30 @@ class PageNumberPagination:
             ),
         }
 
+    @property
+    def is_default(self) -> bool:
+        """Whether the class pages and counts as this one does."""
+        base, kind = PageNumberPagination, type(self)
+        return kind.paginate is base.paginate and kind.count is base.count
+
     async def paginate(self, query: QuerySet[Any], args: Mapping[str, Any]) -> dict[str, Any]:
         """Return the list envelope with the page of *query* that *args*, the checked query parameters, ask for."""
         page, size = args[self.page_parameter], args[self.page_size_parameter]
-        count = await self.count(query)
         offset = (page - 1) * size
-        results = await stable(query).offset(offset).limit(size) if offset < count else []
-        return list_envelope(results, count=count, page=page, page_size=size)
+        if self.counting == 'exact':
+            count = await self.count(query)
+            results = await stable(query).offset(offset).limit(size) if offset < count else []
+            return list_envelope(results, count=count, page=page, page_size=size)
+        results = await stable(query).offset(offset).limit(size)
+        estimated = None if self.counting is None else await self._estimate(query, offset, len(results), size)
+        return list_envelope(results, count=estimated, page=page, page_size=size)
+
+    async def _estimate(self, query: QuerySet[Any], offset: int, length: int, size: int) -> int:
+        """Return about how many results *query* has; a page that is not full tells exactly."""
+        if 0 < length < size:
+            return offset + length
+        estimated = await estimate(query) if length else None
+        return await self.count(query) if estimated is None else max(estimated, offset + length)
 
     async def count(self, query: QuerySet[Any]) -> int:
         """Return how many results *query* has."""

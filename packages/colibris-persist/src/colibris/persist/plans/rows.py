@@ -27,7 +27,7 @@ def converter(model: type[Model], names: Sequence[str], dialect: str, *, mutable
     if dialect == 'postgres' and not mutable and not made.converts:
         source.append(_handing_on(made.moments))
     scope = made.scope
-    exec('\n'.join(source), scope)  # noqa: S102  # of names and numbers that are the model's own
+    exec('\n'.join(source), scope)  # of names and numbers that are the model's own
     found: Converter = scope.get('hand_on') or scope['convert']
     return found
 
@@ -37,7 +37,8 @@ def _handing_on(moments: Sequence[int]) -> str:
     if not moments:
         return 'def hand_on(rows):\n    return rows'
     odd = ' or '.join(f'((v := r[{index}]) is not None and v.tzinfo is not utc)' for index in moments)
-    return f'def hand_on(rows):\n    for r in rows:\n        if {odd}:\n            return convert(rows)\n    return rows'
+    loop = f'    for r in rows:\n        if {odd}:\n            return convert(rows)\n'
+    return f'def hand_on(rows):\n{loop}    return rows'
 
 
 class _Code:

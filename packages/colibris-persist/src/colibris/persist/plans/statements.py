@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pypika_tortoise.queries import QueryBuilder
+from pypika_tortoise.terms import Term
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -54,17 +55,20 @@ def is_plain(query: QuerySet[Any]) -> bool:
     )
 
 
-def selection(query: QuerySet[Any], names: Sequence[str], *, counted: QuerySet[Any] | None = None) -> QueryBuilder:
+def selection(
+    query: QuerySet[Any], names: Sequence[str], *, counted: QuerySet[Any] | Term | None = None
+) -> QueryBuilder:
     """Return what selects the columns of the attributes *names* as *query* does.
 
-    With *counted* the number of all rows of that query is the last column of each row.
+    The number of the rows of *counted*, a query, or its value, a term, is the last column of each row.
     """
     query._choose_db_if_not_chosen(query._select_for_update)
     query._make_query()
     builder: QueryBuilder = query.query
     builder._selects = list(_columns(query.model, names))
     if counted is not None:
-        builder._selects.append(_count(counted).as_(COUNT))  # type: ignore[arg-type]
+        count: Any = _count(counted) if isinstance(counted, QuerySet) else counted
+        builder._selects.append(count.as_(COUNT))
     return builder
 
 

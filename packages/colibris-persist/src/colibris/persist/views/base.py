@@ -21,6 +21,8 @@ from colibris.persist import errors, writing
 from colibris.persist.filters import ModelFilter
 from colibris.persist.models import database_of
 from colibris.persist.pagination import PageNumberPagination
+from colibris.persist.plans.counting import Mode
+from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.query import combine
 from colibris.persist.relations import fetch
 from colibris.persist.transactions import transaction
@@ -55,6 +57,9 @@ class ModelView(APIView):
     url_identifier: ClassVar[str] = 'id'
     #: Relations, such as ``author__country``, to be fetched beside those that the response schema reads.
     prefetch: ClassVar[Sequence[str]] = ()
+    #: How a list learns its number of rows: 'exact' counts them; 'estimated' asks the database's statistics where
+    #: nothing is filtered; with None nobody counts, and ``count`` and ``pages`` of the answer are null.
+    count: ClassVar[Mode] = 'exact'
 
     _parts: ClassVar[Parts | None] = None
     _plans: ClassVar[dict[str, Plan]] = {}
@@ -95,6 +100,20 @@ class ModelView(APIView):
     def chooses_rows(cls) -> bool:
         """Whether the class chooses rows itself, by a `get_query` or `get_object` of its own."""
         return cls.get_query is not ModelView.get_query or cls.get_object is not ModelView.get_object
+
+    @classmethod
+    def finds_by_query(cls) -> bool:
+        """Whether a row is what `get_query` and the URL say, and shown as it is."""
+        base = ModelView
+        return cls.get_object is base.get_object and cls._object is base._object and cls._shown is base._shown
+
+    @classmethod
+    def overrides(cls, method: str) -> bool:
+        """Whether the class answers *method* itself, rather than by a mixin."""
+        for base in cls.__mro__:
+            if method in vars(base).get('actions', {}):
+                return getattr(cls, method.lower()) is not vars(base).get(method.lower())
+        return True
 
     @classmethod
     def has_rule(cls) -> bool:
@@ -193,15 +212,27 @@ class ModelView(APIView):
         given = self.request.match_info[self.url_identifier]
         if self._is_own_account(given):
             return self.request[security.ACCOUNT]
+        return await _only(await self._identified(given))
+
+    async def _identified(self, given: str) -> QuerySet[Any]:
+        """Return the query of the row that *given*, from the URL, identifies. Raises NotFound if it cannot be any."""
         condition = self.parts().identify(given)
         if condition is None:
             raise api.NotFound
-        found = await (await self._query()).filter(condition).limit(2)
-        if not found:
+        return (await self._query()).filter(condition)
+
+    async def _retrieved(self, retrieving: Retrieving) -> Any:
+        """Return the answer that shows the row that the URL identifies, made without an instance if that can be."""
+        given = self.request.match_info[self.url_identifier]
+        if self._is_own_account(given):
+            return await self._shown(self.request[security.ACCOUNT])
+        query = await self._identified(given)
+        if not retrieving.takes(query):
+            return await self._shown(await _only(query))
+        body = await retrieving.answer(query)
+        if body is None:
             raise api.NotFound
-        if found[0].pk != found[-1].pk:  # a query that joins others may give the same row again, but no second one
-            raise MultipleObjectsReturned(self.model)
-        return found[0]
+        return api.Encoded(body)
 
     def _is_own_account(self, given: str) -> bool:
         """Whether *given*, from the URL, identifies the account of a request that reads: it is fetched already."""
@@ -295,6 +326,16 @@ class ModelView(APIView):
         """Fetch what the response schema reads of *obj* beside its columns."""
         await fetch([obj], self._planned()[1].relations)
         return obj
+
+
+async def _only(query: QuerySet[Any]) -> Any:
+    """Return the one row of *query*. Raises NotFound."""
+    found = await query.limit(2)
+    if not found:
+        raise api.NotFound
+    if found[0].pk != found[-1].pk:  # a query that joins others may give the same row again, but no second one
+        raise MultipleObjectsReturned(query.model)
+    return found[0]
 
 
 async def _awaited(query: Any) -> QuerySet[Any]:

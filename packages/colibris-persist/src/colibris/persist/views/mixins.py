@@ -15,6 +15,7 @@ from tortoise.queryset import QuerySet
 from colibris import api
 from colibris.endpoints import Description, Endpoint, endpoints
 from colibris.persist import errors, writing
+from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.relations import fetch
 from colibris.persist.views.base import Action, ModelView
 from colibris.persist.views.parts import Parts, Plan
@@ -35,6 +36,7 @@ class _ModelView(Protocol):
     async def _related_query(self, name: str) -> QuerySet[Any]: ...
     async def _fitting_body(self) -> Any: ...
     async def _shown(self, obj: Any) -> Any: ...
+    async def _retrieved(self, retrieving: Retrieving) -> Any: ...
     def _planned(self) -> tuple[Endpoint, Plan]: ...
     def _writing(self, data: Any = None) -> AbstractAsyncContextManager[None]: ...
 
@@ -66,7 +68,10 @@ class ListMixin:
         if parts.filter is not None:
             query = parts.filter.apply(query, args)
             patterns = parts.filter.patterns(args)
+        plan = self._planned()[1]
         try:
+            if plan.listing is not None and plan.listing.takes(query):
+                return api.Encoded(await plan.listing.answer(query, args))
             envelope = await parts.pagination.paginate(query, args)
         except errors.OperationalError as exc:
             if patterns and not isinstance(exc, errors.TransactionConflict):
@@ -75,7 +80,7 @@ class ListMixin:
                     'some query parameters are not valid', details={name: [message] for name in patterns}
                 ) from exc
             raise
-        await fetch(envelope['results'], self._planned()[1].relations)
+        await fetch(envelope['results'], plan.relations)
         return envelope
 
 
@@ -114,6 +119,9 @@ class RetrieveMixin:
 
     async def get(self: _ModelView) -> Any:
         """Retrieve."""
+        retrieving = self._planned()[1].retrieving
+        if retrieving is not None:
+            return await self._retrieved(retrieving)
         return await self._shown(await self._object())
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marshmallow import Schema
 from tortoise.expressions import Q
 from tortoise.models import Model
 
@@ -17,6 +19,10 @@ from colibris.persist.filters import ModelFilter
 from colibris.persist.models import database_of
 from colibris.persist.names import hint
 from colibris.persist.pagination import PageNumberPagination
+from colibris.persist.plans.counting import MODES
+from colibris.persist.plans.listing import Listing
+from colibris.persist.plans.reading import NeedsInstances, Reading, reading_of
+from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.relations import Relations, relations_read
 from colibris.persist.subsystem import subsystem
 from colibris.persist.writing import Writer
@@ -24,6 +30,8 @@ from colibris.schemas import ValidationError
 
 if TYPE_CHECKING:
     from colibris.persist.views.base import Action, ModelView
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,9 @@ class Plan:
     writer: Writer | None
     #: Whether what it writes needs a transaction although only columns of one row are given.
     in_transaction: bool
+    #: How it answers without making instances, where it can.
+    listing: Listing | None = None
+    retrieving: Retrieving | None = None
 
 
 def make_plan(view: type[ModelView], endpoint: Endpoint, action: Action | None) -> Plan:
@@ -49,7 +60,27 @@ def make_plan(view: type[ModelView], endpoint: Endpoint, action: Action | None) 
                 writer.check_complete(view.__qualname__)
             if not in_transaction and action.name == 'create':
                 writer.check_creates(view.__qualname__)
-    return Plan(relations_read(endpoint.response_schema, view.model, view.prefetch), writer, in_transaction)
+    relations = relations_read(endpoint.response_schema, view.model, view.prefetch)
+    listing = retrieving = None
+    schema = endpoint.response_schema
+    if action is not None and schema is not None and (reading := _reading(view, endpoint, schema)) is not None:
+        pagination = view.parts().pagination
+        if action.name == 'list' and pagination.is_default:
+            listing = Listing(reading, schema, pagination)
+        elif action.name == 'retrieve' and view.finds_by_query():
+            retrieving = Retrieving(reading, schema)
+    return Plan(relations, writer, in_transaction, listing, retrieving)
+
+
+def _reading(view: type[ModelView], endpoint: Endpoint, schema: Schema) -> Reading | None:
+    """Return what a view reads of rows where that is all that it needs; None if it needs instances."""
+    if view.prefetch or view.overrides(endpoint.method):
+        return None
+    try:
+        return reading_of(schema, view.model)
+    except NeedsInstances as exc:
+        logger.debug('%s %s makes instances: %s', endpoint.method, endpoint.path, exc)
+        return None
 
 
 class Parts:
@@ -100,7 +131,11 @@ class Parts:
                 f'{self.view}: pagination_class must be a subclass of PageNumberPagination, not '
                 f'{view.pagination_class!r}; a list is always paginated'
             )
-        return view.pagination_class()
+        if view.count not in MODES:
+            raise TypeError(f"{self.view}: count must be 'exact', 'estimated' or None, not {view.count!r}")
+        pagination = view.pagination_class()
+        pagination.counting = view.count
+        return pagination
 
     def _filter(self, view: type[ModelView]) -> ModelFilter | None:
         if view.filter_class is None:

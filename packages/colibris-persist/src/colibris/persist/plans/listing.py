@@ -1,0 +1,109 @@
+"""A page of rows and their number, from the database to JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import Schema
+from tortoise.queryset import QuerySet
+
+from colibris.persist.connections import Client, Transaction
+from colibris.persist.pagination import PageNumberPagination, stable
+from colibris.persist.plans.counting import estimate_term, known
+from colibris.persist.plans.reading import Reading
+from colibris.persist.plans.related import Rows
+from colibris.persist.plans.shapes import Shape, shape_of
+from colibris.persist.plans.statements import Kept, is_plain, selection
+from colibris.schemas.compiled import dumper
+
+__all__ = ['Listing']
+
+
+class Listing:
+    """How a view lists rows of its model without making instances of them."""
+
+    def __init__(self, reading: Reading, schema: Schema, pagination: PageNumberPagination) -> None:
+        self._reading = reading
+        self._pagination = pagination
+        self._dump = dumper(schema, many=True, mapping=True)
+        self._opened: tuple[Client, Rows] | None = None
+        self._texts: Kept[Any, str] = Kept()
+
+    def takes(self, query: QuerySet[Any]) -> bool:
+        """Whether the rows of *query*, which a view or its filter has made, can be listed."""
+        return is_plain(query) and isinstance(_client(query), (Client, Transaction))
+
+    async def answer(self, query: QuerySet[Any], args: Mapping[str, Any]) -> bytes:
+        """Return the JSON of the list envelope with the page of *query* that *args* ask for."""
+        client = _client(query)
+        rows = self._rows(client.root)
+        pagination = self._pagination
+        page, size = args[pagination.page_parameter], args[pagination.page_size_parameter]
+        text, values = self._statement(query, rows)
+        raw = await client.fetch(text, [*values, size, (page - 1) * size])
+        count = await self._count(query, raw, page, size, column=len(rows.names))
+        body = self._dump.json(await rows.complete(raw))
+        pages = 'null' if count is None else -(-count // size)
+        shown = 'null' if count is None else count
+        return b'{"results":%b,%b}' % (
+            body,
+            f'"count":{shown},"pages":{pages},"page":{page},"page_size":{size}'.encode(),
+        )
+
+    def _rows(self, client: Client) -> Rows:
+        """Return what makes mappings of rows; statements are those of one database."""
+        if self._opened is None or self._opened[0] is not client:
+            self._texts.clear()
+            self._opened = client, Rows(self._reading, client)
+        return self._opened[1]
+
+    def _statement(self, query: QuerySet[Any], rows: Rows) -> tuple[str, Sequence[Any]]:
+        """Return the statement for a page, and its values but for the two that choose the page."""
+        shape = shape_of(query)
+        if shape is not None and (text := self._texts.get(shape.key)) is not None:
+            return text, self._values(shape)
+        text, values = self._make(query, rows)
+        if shape is not None and shape.explains(values, times=self._times(shape)):
+            self._texts.keep(shape.key, text)
+        return text, values
+
+    def _times(self, shape: Shape) -> int:
+        """How often the values of the conditions are in a statement: once more where the rows are counted."""
+        counts = self._pagination.counting
+        return 2 if counts == 'exact' or (counts == 'estimated' and shape.values) else 1
+
+    def _values(self, shape: Shape) -> Sequence[Any]:
+        return shape.values * self._times(shape)
+
+    def _make(self, query: QuerySet[Any], rows: Rows) -> tuple[str, list[Any]]:
+        counted: Any = None
+        if self._pagination.counting == 'exact':
+            counted = query
+        elif self._pagination.counting == 'estimated':
+            counted = estimate_term(query, _client(query).capabilities.dialect) or query
+        page = stable(query).limit(1).offset(1)
+        text, values = selection(page, rows.names, counted=counted).get_parameterized_sql()
+        return text, values[:-2]
+
+    async def _count(
+        self, query: QuerySet[Any], rows: Sequence[Any], page: int, size: int, *, column: int
+    ) -> int | None:
+        """Return how many rows there are in all; a page behind their end has none that could tell."""
+        counting = self._pagination.counting
+        if counting is None:
+            return None
+        if not rows:
+            return 0 if page == 1 else await query.count()
+        count = rows[0][column]
+        if counting == 'exact':
+            return int(count)
+        end = (page - 1) * size + len(rows)
+        if len(rows) < size:
+            return end
+        found = known(count)
+        return max(found, end) if found is not None else await query.count()
+
+
+def _client(query: QuerySet[Any]) -> Any:
+    return query._db or query.model._choose_db()
