@@ -48,6 +48,8 @@ class Client(InUTC, BaseDBAsyncClient):
     aborts_on_error: ClassVar[bool] = False
     #: Whether the connections are of use to the event loop only in which they were made.
     bound_to_loop: ClassVar[bool] = True
+    #: Whether an INSERT can give back the row that it made; of MySQL, that is known once somebody has connected.
+    returns_rows: bool = False
 
     backend: DatabaseBackend
     #: Seconds for one statement, where the driver does not see to it itself.

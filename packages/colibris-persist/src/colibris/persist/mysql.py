@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from ssl import SSLContext
 from typing import Any
 
@@ -117,7 +118,9 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
                         if self._pool is None:
                             await self._first_connection()
                 pool: Any = self._pool
-                return await pool.acquire()
+                raw = await pool.acquire()
+                self.returns_rows = _returns_rows(raw.get_server_info())
+                return raw
         except TimeoutError as exc:
             if self._pool is not None and self._pool.size >= self.backend.max_connections:
                 raise self.exhausted() from exc
@@ -147,6 +150,13 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
 
     def translate(self, error: BaseException) -> Exception | None:
         return translate(error, self.backend)
+
+
+@lru_cache
+def _returns_rows(version: str) -> bool:
+    """Whether an INSERT can give back the row that it made: MariaDB's can from 10.5 on, MySQL's cannot."""
+    match = re.search(r'(\d+)\.(\d+)\.\d+-MariaDB', version)
+    return match is not None and (int(match[1]), int(match[2])) >= (10, 5)
 
 
 def _cut(pool: Any) -> None:

@@ -73,6 +73,7 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
     """A pool of connections of asyncpg's."""
 
     aborts_on_error = True
+    returns_rows = True
     backend: PostgreSQLBackend
     _pool: Pool | None
 
@@ -193,7 +194,8 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
             or not self._check_loop()
             or (raw := pool.take()) is None
         ):
-            return await super().fetch(query, values)
+            fetched: list[Any] = await super().fetch(query, values)
+            return fetched
         self.log.debug('%s: %s', query, values)
         try:
             rows: list[Any] = await raw.fetch(query, *values)  # type: ignore[attr-defined]

@@ -83,6 +83,7 @@ class SQLiteClient(_Statements, Client, _Fetching, SqliteClient):
     # A deferred transaction that turns from reading to writing fails at once if another process has written meanwhile.
     begin_statement = 'BEGIN IMMEDIATE'
     bound_to_loop = False
+    returns_rows = sqlite3.sqlite_version_info >= (3, 35)
     backend: SQLiteBackend
 
     def __init__(self, backend: SQLiteBackend, connection_name: str) -> None:

@@ -74,7 +74,7 @@ class Listing:
         return 2 if counts == 'exact' or (counts == 'estimated' and shape.values) else 1
 
     def _values(self, shape: Shape) -> Sequence[Any]:
-        return shape.values * self._times(shape)
+        return [*shape.values] * self._times(shape)
 
     def _make(self, query: QuerySet[Any], rows: Rows) -> tuple[str, list[Any]]:
         counted: Any = None

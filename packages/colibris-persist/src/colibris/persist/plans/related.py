@@ -29,12 +29,8 @@ class Rows:
 
     def __init__(self, reading: Reading, client: Client) -> None:
         self.names = tuple(reading.columns)
-        self._convert = converter(
-            reading.model, self.names, client.capabilities.dialect, mutable=bool(reading.related)
-        )
-        self._relations = [
-            _Relation(reading.model, name, related, client) for name, related in reading.related.items()
-        ]
+        self._convert = converter(reading.model, self.names, client.capabilities.dialect, mutable=bool(reading.related))
+        self._relations = [_Relation(reading.model, name, related, client) for name, related in reading.related.items()]
 
     async def complete(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return mappings for *rows*; their relations are fetched."""

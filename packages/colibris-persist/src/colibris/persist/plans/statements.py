@@ -75,9 +75,7 @@ def selection(
 def _columns(model: type[Model], names: Sequence[str]) -> list[Any]:
     meta = model._meta
     columns = [meta.basetable[meta.fields_db_projection[name]] for name in names]
-    return [
-        column.as_(name) if column.name != name else column for column, name in zip(columns, names, strict=True)
-    ]
+    return [column.as_(name) if column.name != name else column for column, name in zip(columns, names, strict=True)]
 
 
 def _count(query: QuerySet[Any]) -> QueryBuilder:

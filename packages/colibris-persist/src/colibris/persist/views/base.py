@@ -22,6 +22,7 @@ from colibris.persist.filters import ModelFilter
 from colibris.persist.models import database_of
 from colibris.persist.pagination import PageNumberPagination
 from colibris.persist.plans.counting import Mode
+from colibris.persist.plans.creating import Creating
 from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.query import combine
 from colibris.persist.relations import fetch
@@ -299,13 +300,30 @@ class ModelView(APIView):
                     yield
             else:
                 yield
-        except errors.Refusal as exc:
-            answer = await self._answer(exc, data)
-            if answer is None:
-                raise
-            raise self._relabelled(answer) from exc
-        except ModelValidationError as exc:
-            raise self._relabelled(errors.translate(exc) or exc) from exc
+        except (errors.Refusal, ModelValidationError) as exc:
+            raise await self._refused(exc, data) from exc
+
+    async def _inserted(
+        self, creating: Creating, data: Any, lookup: str | None
+    ) -> tuple[Mapping[str, Any], bytes] | None:
+        """Make a row of *data* without an instance: return it, *lookup* included, and its JSON; None if that cannot be.
+
+        What the database refuses is answered.
+        """
+        if lookup is not None:
+            creating.read(lookup)
+        try:
+            return await creating.create(data)
+        except (errors.Refusal, ModelValidationError) as exc:
+            raise await self._refused(exc, data) from exc
+
+    async def _refused(self, error: errors.Refusal | ModelValidationError, data: Any) -> Exception:
+        """Return the exception that answers what the database or the model refused."""
+        if isinstance(error, errors.Refusal):
+            answer = await self._answer(error, data)
+        else:
+            answer = errors.translate(error)
+        return error if answer is None else self._relabelled(answer)  # type: ignore[no-any-return]
 
     async def _answer(self, error: errors.Refusal, data: Any) -> api.APIException | None:
         if isinstance(error, errors.MissingReference) and isinstance(data, dict):

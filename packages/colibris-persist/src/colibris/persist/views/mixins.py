@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
@@ -15,6 +17,7 @@ from tortoise.queryset import QuerySet
 from colibris import api
 from colibris.endpoints import Description, Endpoint, endpoints
 from colibris.persist import errors, writing
+from colibris.persist.plans.creating import Creating
 from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.relations import fetch
 from colibris.persist.views.base import Action, ModelView
@@ -37,6 +40,9 @@ class _ModelView(Protocol):
     async def _fitting_body(self) -> Any: ...
     async def _shown(self, obj: Any) -> Any: ...
     async def _retrieved(self, retrieving: Retrieving) -> Any: ...
+    async def _inserted(
+        self, creating: Creating, data: Any, lookup: str | None
+    ) -> tuple[Mapping[str, Any], bytes] | None: ...
     def _planned(self) -> tuple[Endpoint, Plan]: ...
     def _writing(self, data: Any = None) -> AbstractAsyncContextManager[None]: ...
 
@@ -101,15 +107,19 @@ class CreateMixin:
     async def post(self: _Creates) -> web.StreamResponse:
         """Create."""
         data = await self._fitting_body()
+        endpoint, plan = self._planned()
+        if plan.creating is not None:
+            member = _member(self.request, endpoint, self.model)
+            made = await self._inserted(plan.creating, data, member.lookup if member is not None else None)
+            if made is not None:
+                row, body = made
+                return _created(self.request, endpoint.respond(api.Encoded(body)), member, row.__getitem__)
         async with self._writing(data):
             obj = await self.perform_create(data)
         if not isinstance(obj, Model):
             raise TypeError(f'{type(self).__qualname__}.perform_create must return the row that it made, not {obj!r}')
-        endpoint, _ = self._planned()
         response = endpoint.respond(await self._shown(obj))
-        if location := _location(self.request, endpoint, obj):
-            response.headers['Location'] = location
-        return response
+        return _created(self.request, response, _member(self.request, endpoint, type(obj)), partial(getattr, obj))
 
 
 class RetrieveMixin:
@@ -184,29 +194,44 @@ class DestroyMixin:
             await self.perform_destroy(obj)
 
 
-#: By application, and by path of a collection: the end of the addresses of its rows, and the view that has them.
-_members: WeakKeyDictionary[web.Application, dict[str, tuple[str, type[ModelView]] | None]] = WeakKeyDictionary()
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """Where the rows of a collection have their addresses."""
+
+    #: The column that identifies a row, and what follows it in the address.
+    lookup: str
+    end: str
 
 
-def _location(request: web.Request, endpoint: Endpoint, obj: Model) -> str | None:
-    """Return the address of *obj* if there is a view that retrieves rows of its model below this one."""
+#: By application, and by path and model of a collection.
+_members: WeakKeyDictionary[web.Application, dict[tuple[str, type[Model]], _Member | None]] = WeakKeyDictionary()
+
+
+def _created(
+    request: web.Request, response: web.StreamResponse, member: _Member | None, value_of: Callable[[str], Any]
+) -> web.StreamResponse:
+    """Name the address of a new row in *response*, if it has one; *value_of* tells the row's values."""
+    if member is not None:
+        identifier = quote(str(value_of(member.lookup)), safe='')
+        response.headers['Location'] = f'{request.rel_url.raw_path.rstrip("/")}/{identifier}{member.end}'
+    return response
+
+
+def _member(request: web.Request, endpoint: Endpoint, model: type[Model]) -> _Member | None:
+    """Return where rows of *model* have their addresses, if there is a view that retrieves them below this one."""
     known = _members.setdefault(request.app, {})
-    if endpoint.path not in known:
-        known[endpoint.path] = _member_view(request.app, endpoint.path, type(obj))
-    member = known[endpoint.path]
-    if member is None:
-        return None
-    end, view = member
-    identifier = quote(str(getattr(obj, view.parts().lookup)), safe='')
-    return f'{request.rel_url.raw_path.rstrip("/")}/{identifier}{end}'
+    key = endpoint.path, model
+    if key not in known:
+        known[key] = _find_member(request.app, endpoint.path, model)
+    return known[key]
 
 
-def _member_view(app: web.Application, path: str, model: type[Model]) -> tuple[str, type[ModelView]] | None:
+def _find_member(app: web.Application, path: str, model: type[Model]) -> _Member | None:
     for candidate in endpoints(app):
         view = candidate.view
         if candidate.method != 'GET' or view is None or not issubclass(view, ModelView) or view.model is not model:
             continue
         start, separator, end = candidate.path.rpartition(f'/{{{view.url_identifier}')
         if separator and start == path.rstrip('/') and end.endswith(('}', '}/')):
-            return end[end.index('}') + 1 :], view
+            return _Member(view.parts().lookup, end[end.index('}') + 1 :])
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marshmallow import Schema
@@ -20,6 +20,7 @@ from colibris.persist.models import database_of
 from colibris.persist.names import hint
 from colibris.persist.pagination import PageNumberPagination
 from colibris.persist.plans.counting import MODES
+from colibris.persist.plans.creating import Creating
 from colibris.persist.plans.listing import Listing
 from colibris.persist.plans.reading import NeedsInstances, Reading, reading_of
 from colibris.persist.plans.retrieving import Retrieving
@@ -45,6 +46,7 @@ class Plan:
     #: How it answers without making instances, where it can.
     listing: Listing | None = None
     retrieving: Retrieving | None = None
+    creating: Creating | None = None
 
 
 def make_plan(view: type[ModelView], endpoint: Endpoint, action: Action | None) -> Plan:
@@ -61,15 +63,26 @@ def make_plan(view: type[ModelView], endpoint: Endpoint, action: Action | None) 
             if not in_transaction and action.name == 'create':
                 writer.check_creates(view.__qualname__)
     relations = relations_read(endpoint.response_schema, view.model, view.prefetch)
-    listing = retrieving = None
+    plan = Plan(relations, writer, in_transaction)
     schema = endpoint.response_schema
-    if action is not None and schema is not None and (reading := _reading(view, endpoint, schema)) is not None:
-        pagination = view.parts().pagination
-        if action.name == 'list' and pagination.is_default:
-            listing = Listing(reading, schema, pagination)
-        elif action.name == 'retrieve' and view.finds_by_query():
-            retrieving = Retrieving(reading, schema)
-    return Plan(relations, writer, in_transaction, listing, retrieving)
+    if action is None or schema is None or (reading := _reading(view, endpoint, schema)) is None:
+        return plan
+    pagination = view.parts().pagination
+    if action.name == 'list' and pagination.is_default:
+        return replace(plan, listing=Listing(reading, schema, pagination))
+    if action.name == 'retrieve' and view.finds_by_query():
+        return replace(plan, retrieving=Retrieving(reading, schema))
+    if action.name == 'create' and writer is not None and not in_transaction:
+        return replace(plan, creating=_creating(reading, schema))
+    return plan
+
+
+def _creating(reading: Reading, schema: Schema) -> Creating | None:
+    try:
+        return Creating(reading, schema)
+    except NeedsInstances as exc:
+        logger.debug('new rows of %s are made as instances: %s', reading.model.__name__, exc)
+        return None
 
 
 def _reading(view: type[ModelView], endpoint: Endpoint, schema: Schema) -> Reading | None:
