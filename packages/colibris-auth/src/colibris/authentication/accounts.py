@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tortoise.fields import Field
     from tortoise.models import Model
 
+    from colibris.persist.plans.lookup import Lookup
+
 logger = logging.getLogger(__name__)
 
 _INTEGER = re.compile(r'(0|-?[1-9][0-9]{0,18})\Z')
@@ -31,6 +33,7 @@ class Accounts:
         self._active_field = active_field
         self._inactive_field = inactive_field
         self._resolved: type[Model] | None = None
+        self._lookups: dict[str, Lookup] = {}
 
     @property
     def model(self) -> type[Model]:
@@ -45,6 +48,7 @@ class Accounts:
         Raises ImproperlyConfigured.
         """
         self._resolved = None
+        self._lookups = {}
         fields |= {'active_field': self._active_field, 'inactive_field': self._inactive_field}
         for option, name in fields.items():
             if name is not None:
@@ -83,10 +87,18 @@ class Accounts:
         value = self._value(field, text)
         if value is None:
             return None
-        found = await self.model.filter(**{field: value}).limit(2)
+        found = await self._lookup(field).find(value)
         if len(found) != 1 or str(getattr(found[0], field)) != text or not self.is_active(found[0]):
             return None
         return found[0]
+
+    def _lookup(self, field: str) -> Lookup:
+        lookup = self._lookups.get(field)
+        if lookup is None:
+            from colibris.persist.plans.lookup import Lookup
+
+            lookup = self._lookups[field] = Lookup(self.model, field)
+        return lookup
 
     def is_active(self, account: Any) -> bool:
         """Tell whether *account* may be used."""

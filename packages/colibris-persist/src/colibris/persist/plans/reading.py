@@ -16,7 +16,7 @@ from tortoise.models import Model
 from colibris.persist.columns import RelatedId, RelatedIds
 from colibris.schemas import fields
 
-__all__ = ['NeedsInstances', 'Reading', 'Related', 'reading_of']
+__all__ = ['NeedsInstances', 'Reading', 'Related', 'check_model', 'reading_of']
 
 # Whose fields and schemas read what they say, and nothing else.
 _FIELDS = frozenset({'marshmallow.fields', 'colibris.schemas.fields', 'colibris.persist.columns'})
@@ -71,13 +71,14 @@ class Through:
 def reading_of(schema: Schema, model: type[Model]) -> Reading:
     """Return what dumping rows of *model* with *schema* reads. Raises NeedsInstances."""
     reading = Reading(model)
-    _check_model(model)
+    check_model(model)
     _read_schema(schema, reading)
     reading.add(model._meta.pk_attr)
     return reading
 
 
-def _check_model(model: type[Model]) -> None:
+def check_model(model: type[Model]) -> None:
+    """Raise NeedsInstances unless rows of *model* become instances as those of any model do."""
     if type(model._meta.manager) is not Manager:
         raise NeedsInstances(f'{model.__name__} has a manager of its own')
     for name in _MODEL_METHODS:
@@ -159,7 +160,7 @@ def _related(where: str, name: str, reading: Reading) -> Related:
     relation: Any = reading.model._meta.fields_map.get(name)
     if not isinstance(relation, relational.RelationalField):
         raise NeedsInstances(f'{where}: {reading.model.__name__}.{name} is neither a column nor a relation')
-    _check_model(relation.related_model)
+    check_model(relation.related_model)
     related = reading.related[name] = _made(relation, reading.model)
     reading.add(related.here)
     related.reading.add(related.reading.model._meta.pk_attr)

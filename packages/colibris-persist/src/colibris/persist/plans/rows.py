@@ -10,7 +10,7 @@ from tortoise import timezone
 from tortoise.fields import DatetimeField
 from tortoise.models import Model
 
-__all__ = ['Converter', 'converter']
+__all__ = ['Converter', 'converter', 'instances']
 
 #: Makes mappings by attribute of rows that have the selected columns first.
 Converter = Callable[[Sequence[Any]], Sequence[Any]]
@@ -22,6 +22,7 @@ def converter(model: type[Model], names: Sequence[str], dialect: str, *, mutable
     They are dictionaries if they are to be *mutable*; else rows that need no conversion are handed on as they are.
     """
     made = _Code(model, dialect)
+    made.scope['zone'] = dt.UTC
     items = ', '.join(f'{name!r}: {made.expression(name, index)}' for index, name in enumerate(names))
     source = [f'def convert(rows):\n    return [{{{items}}} for r in rows]']
     if dialect == 'postgres' and not mutable and not made.converts:
@@ -30,6 +31,28 @@ def converter(model: type[Model], names: Sequence[str], dialect: str, *, mutable
     exec('\n'.join(source), scope)  # of names and numbers that are the model's own
     found: Converter = scope.get('hand_on') or scope['convert']
     return found
+
+
+def instances(model: type[Model], names: Sequence[str], dialect: str) -> Converter:
+    """Return what makes instances, as `Model._init_from_db` does, of rows that have the columns of all *names*."""
+    made = _Code(model, dialect)
+    made.scope |= {'new': model.__new__, 'model': model, 'zone': timezone.get_default_timezone()}
+    meta = model._meta
+    values = {
+        '_partial': 'False',
+        '_saved_in_db': 'True',
+        '_custom_generated_pk': repr(meta.db_pk_column not in meta.generated_db_fields),
+        '_await_when_save': '{}',
+        **{name: made.expression(name, index) for index, name in enumerate(names)},
+    }
+    items = ', '.join(f'{name!r}: {value}' for name, value in values.items())
+    exec(
+        'def convert(rows):\n    found = []\n    for r in rows:\n        obj = new(model)\n'
+        f'        obj.__dict__.update({{{items}}})\n        found.append(obj)\n    return found',
+        made.scope,
+    )
+    convert: Converter = made.scope['convert']
+    return convert
 
 
 def _handing_on(moments: Sequence[int]) -> str:
@@ -74,19 +97,19 @@ class _Code:
     def _moment(self, value: str, convert: str, index: int) -> str:
         if self.dialect == 'postgres':
             self.moments.append(index)
-            return f'v if (v := {value}) is None or v.tzinfo is utc else {convert}(v)'
+            return f'v if (v := {value}) is None or v.tzinfo is zone else {convert}(v)'
         self.converts = True
         if self.dialect == 'sqlite':
             self.scope['parse'] = _parse_moment
-            return f'parse({value}, {convert})'
-        return f'v if (v := {value}) is None else v.replace(tzinfo=utc) if v.tzinfo is None else {convert}(v)'
+            return f'parse({value}, {convert}, zone)'
+        return f'v if (v := {value}) is None else v.replace(tzinfo=zone) if v.tzinfo is None else {convert}(v)'
 
 
-def _parse_moment(value: Any, convert: Callable[[Any], Any]) -> Any:
+def _parse_moment(value: Any, convert: Callable[[Any], Any], zone: dt.tzinfo) -> Any:
     """Read a point in time as it is written to SQLite; what is written otherwise goes to the ORM's own reader."""
     if type(value) is str and value[-6:] == '+00:00' and value[4:5] == value[7:8] == '-' and len(value) in (25, 32):
         try:
-            return dt.datetime.fromisoformat(value)
+            return dt.datetime.fromisoformat(value[:-6]).replace(tzinfo=zone)
         except ValueError:
             pass
     return convert(value)

@@ -323,7 +323,7 @@ class ModelView(APIView):
             answer = await self._answer(error, data)
         else:
             answer = errors.translate(error)
-        return error if answer is None else self._relabelled(answer)  # type: ignore[no-any-return]
+        return error if answer is None else self._relabelled(answer)
 
     async def _answer(self, error: errors.Refusal, data: Any) -> api.APIException | None:
         if isinstance(error, errors.MissingReference) and isinstance(data, dict):
