@@ -274,6 +274,8 @@ def resolve(client: Client | Transaction) -> Client | Transaction:
     """Return where a statement of the running task belongs that was given to *client*."""
     root = client.root
     current = _current.get()
+    if client is root and not current and root.wrapping is None:
+        return client
     inner: Client | Transaction | None = current.get(root) if current else None
     if inner is None or (isinstance(client, Transaction) and not client._finalized and not _within(inner, client)):
         inner = client
@@ -321,7 +323,7 @@ class Statement:
 
     async def __aenter__(self) -> Any:
         target = self._target = resolve(self._client)
-        if isinstance(target, Client):
+        if target is target.root:
             self._raw = await target.checkout()
         else:
             await target.enter()

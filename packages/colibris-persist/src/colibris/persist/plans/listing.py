@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema
@@ -17,33 +18,65 @@ from colibris.persist.plans.shapes import Shape, shape_of
 from colibris.persist.plans.statements import Kept, is_plain, selection
 from colibris.schemas.compiled import dumper
 
-__all__ = ['Listing']
+__all__ = ['Listing', 'Usual']
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The query of a list for which a request asks nothing but a page."""
+
+    query: Callable[[], QuerySet[Any]]
+    #: The parameters by which a request asks for more.
+    parameters: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What depends on the database."""
+
+    client: Client
+    rows: Rows
+    texts: Kept[Any, str]
+    usual: QuerySet[Any] | None
+    usual_text: str
+    usual_values: Sequence[Any]
 
 
 class Listing:
     """How a view lists rows of its model without making instances of them."""
 
-    def __init__(self, reading: Reading, schema: Schema, pagination: PageNumberPagination) -> None:
+    def __init__(
+        self, reading: Reading, schema: Schema, pagination: PageNumberPagination, usual: Usual | None = None
+    ) -> None:
         self._reading = reading
         self._pagination = pagination
+        self._usual = usual
         self._dump = dumper(schema, many=True, mapping=True)
-        self._opened: tuple[Client, Rows] | None = None
-        self._texts: Kept[Any, str] = Kept()
+        self._opened: _Opened | None = None
+
+    def is_usual(self, args: Mapping[str, Any]) -> bool:
+        """Whether *args* ask for a page and nothing else, so that the query is the usual one."""
+        return self._usual is not None and self._usual.parameters.isdisjoint(args)
 
     def takes(self, query: QuerySet[Any]) -> bool:
         """Whether the rows of *query*, which a view or its filter has made, can be listed."""
         return is_plain(query) and isinstance(_client(query), (Client, Transaction))
 
-    async def answer(self, query: QuerySet[Any], args: Mapping[str, Any]) -> bytes:
-        """Return the JSON of the list envelope with the page of *query* that *args* ask for."""
-        client = _client(query)
-        rows = self._rows(client.root)
+    async def answer(self, query: QuerySet[Any] | None, args: Mapping[str, Any]) -> bytes:
+        """Return the JSON of the list envelope with the page of *query* that *args* ask for; None is the usual query."""
+        client = self._reading.model._choose_db() if query is None else _client(query)
+        opened = self._opened
+        if opened is None or opened.client is not client.root:
+            opened = self._opened = self._open(client.root)
         pagination = self._pagination
         page, size = args[pagination.page_parameter], args[pagination.page_size_parameter]
-        text, values = self._statement(query, rows)
+        if query is None:
+            text, values = opened.usual_text, opened.usual_values
+        else:
+            text, values = self._statement(query, opened)
         raw = await client.fetch(text, [*values, size, (page - 1) * size])
-        count = await self._count(query, raw, page, size, column=len(rows.names))
-        body = self._dump.json(await rows.complete(raw))
+        count = await self._count(query or opened.usual, raw, page, size, column=len(opened.rows.names))
+        body = self._dump.json(await opened.rows.complete(raw))
         pages = 'null' if count is None else -(-count // size)
         shown = 'null' if count is None else count
         return b'{"results":%b,%b}' % (
@@ -51,21 +84,22 @@ class Listing:
             f'"count":{shown},"pages":{pages},"page":{page},"page_size":{size}'.encode(),
         )
 
-    def _rows(self, client: Client) -> Rows:
-        """Return what makes mappings of rows; statements are those of one database."""
-        if self._opened is None or self._opened[0] is not client:
-            self._texts.clear()
-            self._opened = client, Rows(self._reading, client)
-        return self._opened[1]
+    def _open(self, client: Client) -> _Opened:
+        rows = Rows(self._reading, client)
+        usual, text, values = None, '', []
+        if self._usual is not None:
+            usual = self._usual.query()
+            text, values = self._make(usual, rows)
+        return _Opened(client, rows, Kept(), usual, text, values)
 
-    def _statement(self, query: QuerySet[Any], rows: Rows) -> tuple[str, Sequence[Any]]:
+    def _statement(self, query: QuerySet[Any], opened: _Opened) -> tuple[str, Sequence[Any]]:
         """Return the statement for a page, and its values but for the two that choose the page."""
         shape = shape_of(query)
-        if shape is not None and (text := self._texts.get(shape.key)) is not None:
+        if shape is not None and (text := opened.texts.get(shape.key)) is not None:
             return text, self._values(shape)
-        text, values = self._make(query, rows)
+        text, values = self._make(query, opened.rows)
         if shape is not None and shape.explains(values, times=self._times(shape)):
-            self._texts.keep(shape.key, text)
+            opened.texts.keep(shape.key, text)
         return text, values
 
     def _times(self, shape: Shape) -> int:
@@ -87,7 +121,7 @@ class Listing:
         return text, values[:-2]
 
     async def _count(
-        self, query: QuerySet[Any], rows: Sequence[Any], page: int, size: int, *, column: int
+        self, query: Any, rows: Sequence[Any], page: int, size: int, *, column: int
     ) -> int | None:
         """Return how many rows there are in all; a page behind their end has none that could tell."""
         counting = self._pagination.counting

@@ -109,6 +109,12 @@ class ModelView(APIView):
         return cls.get_object is base.get_object and cls._object is base._object and cls._shown is base._shown
 
     @classmethod
+    def has_fixed_query(cls) -> bool:
+        """Whether the class knows all rows of its model, whatever the request is."""
+        base = ModelView
+        return cls.get_query is base.get_query and cls._query is base._query and not cls.has_rule()
+
+    @classmethod
     def overrides(cls, method: str) -> bool:
         """Whether the class answers *method* itself, rather than by a mixin."""
         for base in cls.__mro__:
@@ -213,24 +219,32 @@ class ModelView(APIView):
         given = self.request.match_info[self.url_identifier]
         if self._is_own_account(given):
             return self.request[security.ACCOUNT]
-        return await _only(await self._identified(given))
+        return await _only(await self._identified(self._identify(given)))
 
-    async def _identified(self, given: str) -> QuerySet[Any]:
-        """Return the query of the row that *given*, from the URL, identifies. Raises NotFound if it cannot be any."""
-        condition = self.parts().identify(given)
-        if condition is None:
+    def _identify(self, given: str) -> Any:
+        """Return the value that *given*, from the URL, stands for. Raises NotFound if it cannot be any row's."""
+        value = self.parts().identify(given)
+        if value is None:
             raise api.NotFound
-        return (await self._query()).filter(condition)
+        return value
+
+    async def _identified(self, value: Any) -> QuerySet[Any]:
+        """Return the query of the row that *value* identifies."""
+        return (await self._query()).filter(self.parts().condition(value))
 
     async def _retrieved(self, retrieving: Retrieving) -> Any:
         """Return the answer that shows the row that the URL identifies, made without an instance if that can be."""
         given = self.request.match_info[self.url_identifier]
         if self._is_own_account(given):
             return await self._shown(self.request[security.ACCOUNT])
-        query = await self._identified(given)
-        if not retrieving.takes(query):
-            return await self._shown(await _only(query))
-        body = await retrieving.answer(query)
+        value = self._identify(given)
+        if retrieving.takes_value:
+            body = await retrieving.answer_by_value(value)
+        else:
+            query = await self._identified(value)
+            if not retrieving.takes(query):
+                return await self._shown(await _only(query))
+            body = await retrieving.answer(query)
         if body is None:
             raise api.NotFound
         return api.Encoded(body)

@@ -68,13 +68,15 @@ class ListMixin:
     async def get(self: _ModelView) -> Any:
         """List."""
         args = await self.get_validated_query()
+        plan = self._planned()[1]
+        if plan.listing is not None and plan.listing.is_usual(args):
+            return api.Encoded(await plan.listing.answer(None, args))
         parts = self.parts()
         query = await self._query()
         patterns: list[str] = []
         if parts.filter is not None:
             query = parts.filter.apply(query, args)
             patterns = parts.filter.patterns(args)
-        plan = self._planned()[1]
         try:
             if plan.listing is not None and plan.listing.takes(query):
                 return api.Encoded(await plan.listing.answer(query, args))

@@ -12,7 +12,7 @@ from tortoise.models import Model
 
 from colibris.conf import settings
 from colibris.endpoints import Endpoint
-from colibris.persist import matching
+from colibris.persist import columns, matching
 from colibris.persist.conversion import schema_field, storage_validators
 from colibris.persist.database import current
 from colibris.persist.filters import ModelFilter
@@ -21,7 +21,7 @@ from colibris.persist.names import hint
 from colibris.persist.pagination import PageNumberPagination
 from colibris.persist.plans.counting import MODES
 from colibris.persist.plans.creating import Creating
-from colibris.persist.plans.listing import Listing
+from colibris.persist.plans.listing import Listing, Usual
 from colibris.persist.plans.reading import NeedsInstances, Reading, reading_of
 from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.relations import Relations, relations_read
@@ -67,11 +67,13 @@ def make_plan(view: type[ModelView], endpoint: Endpoint, action: Action | None) 
     schema = endpoint.response_schema
     if action is None or schema is None or (reading := _reading(view, endpoint, schema)) is None:
         return plan
-    pagination = view.parts().pagination
-    if action.name == 'list' and pagination.is_default:
-        return replace(plan, listing=Listing(reading, schema, pagination))
+    parts = view.parts()
+    if action.name == 'list' and parts.pagination.is_default:
+        usual = parts.usual_list() if view.has_fixed_query() else None
+        return replace(plan, listing=Listing(reading, schema, parts.pagination, usual))
     if action.name == 'retrieve' and view.finds_by_query():
-        return replace(plan, retrieving=Retrieving(reading, schema))
+        by_value = (parts.lookup, parts.condition) if view.has_fixed_query() else None
+        return replace(plan, retrieving=Retrieving(reading, schema, by_value))
     if action.name == 'create' and writer is not None and not in_transaction:
         return replace(plan, creating=_creating(reading, schema))
     return plan
@@ -118,6 +120,10 @@ class Parts:
         self.identifier_field = schema_field(
             self._lookup_column, required=False, validate=list(storage_validators(self._lookup_column)), metadata={}
         )
+        #: The largest number that may identify a row, if numbers do.
+        self._most: int | None = None
+        if type(self.identifier_field) is columns.Integer:
+            self._most = self._lookup_column.constraints['le']
 
     def _lookup(self, view: type[ModelView]) -> str:
         meta = self.model._meta
@@ -162,6 +168,15 @@ class Parts:
             )
         return made
 
+    def usual_list(self) -> Usual | None:
+        """Return the query of a list for which nothing is asked, if the view's filter is one like any other."""
+        if self.filter is None:
+            return Usual(self.model.all, frozenset())
+        if type(self.filter).apply is not ModelFilter.apply:
+            return None
+        apply = self.filter.apply
+        return Usual(lambda: apply(self.model.all(), {}), frozenset(self.filter.fields))
+
     def check_identified(self, path: str) -> None:
         """Raise TypeError if *path* has no place for what identifies a row."""
         if path and not any(f'{{{self.identifier}{end}' in path for end in '}:'):
@@ -170,18 +185,25 @@ class Parts:
                 'add it, or set url_identifier'
             )
 
-    def identify(self, given: str) -> Q | None:
-        """Return what selects the row that *given*, from the URL, identifies; None if it cannot be any."""
+    def identify(self, given: str) -> Any:
+        """Return the value of the column that *given*, from the URL, stands for; None if it cannot be any."""
+        if self._most is not None and given.isascii() and given.isdigit() and len(given) < 19 and given[0] != '0':
+            value = int(given)
+            return value if value <= self._most else None
         try:
             value = self.identifier_field.deserialize(given)
         except ValidationError:
             return None
         if isinstance(value, str):
-            return matching.TextQ(self.lookup, 'eq', value)
+            return value
         # One row has one address: 7, not 07 or +7.
         if str(self.identifier_field._serialize(value, None, None)) != given.lower():
             return None
-        return Q(**{self.lookup: value})
+        return value
+
+    def condition(self, value: Any) -> Q:
+        """Return what selects the row whose column has *value*."""
+        return matching.TextQ(self.lookup, 'eq', value) if isinstance(value, str) else Q(**{self.lookup: value})
 
 
 def _dialect(model: type[Model]) -> str | None:
