@@ -323,7 +323,7 @@ class Statement:
 
     async def __aenter__(self) -> Any:
         target = self._target = resolve(self._client)
-        if target is target.root:
+        if not isinstance(target, Transaction):
             self._raw = await target.checkout()
         else:
             await target.enter()

@@ -63,8 +63,8 @@ class Listing:
         return is_plain(query) and isinstance(_client(query), (Client, Transaction))
 
     async def answer(self, query: QuerySet[Any] | None, args: Mapping[str, Any]) -> bytes:
-        """Return the JSON of the list envelope with the page of *query* that *args* ask for; None is the usual query."""
-        client = self._reading.model._choose_db() if query is None else _client(query)
+        """Return the JSON of the list envelope with the page of *query*, or the usual one, that *args* ask for."""
+        client: Any = self._reading.model._choose_db() if query is None else _client(query)
         opened = self._opened
         if opened is None or opened.client is not client.root:
             opened = self._opened = self._open(client.root)
@@ -86,7 +86,8 @@ class Listing:
 
     def _open(self, client: Client) -> _Opened:
         rows = Rows(self._reading, client)
-        usual, text, values = None, '', []
+        usual, text = None, ''
+        values: Sequence[Any] = ()
         if self._usual is not None:
             usual = self._usual.query()
             text, values = self._make(usual, rows)
@@ -120,9 +121,7 @@ class Listing:
         text, values = selection(page, rows.names, counted=counted).get_parameterized_sql()
         return text, values[:-2]
 
-    async def _count(
-        self, query: Any, rows: Sequence[Any], page: int, size: int, *, column: int
-    ) -> int | None:
+    async def _count(self, query: Any, rows: Sequence[Any], page: int, size: int, *, column: int) -> int | None:
         """Return how many rows there are in all; a page behind their end has none that could tell."""
         counting = self._pagination.counting
         if counting is None:
