@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import INCLUDE, Schema
 from tortoise.exceptions import IntegrityError
+from tortoise.fields import data as columns
 from tortoise.fields import relational
 from tortoise.fields.db_defaults import SqlDefault
 from tortoise.models import Model
@@ -33,6 +35,8 @@ class Target:
     is_many: bool = False
     #: Checks values of fields that were not made from the column.
     check: fields.Field[Any] | None = None
+    #: Tells of some values that the check would return them as they are.
+    passes: Callable[[Any], bool] | None = None
 
 
 class Writer:
@@ -56,8 +60,9 @@ class Writer:
         if name in meta.fk_fields | meta.o2o_fields:
             name = str(meta.fields_map[name].source_field)
         if name in meta.fields_db_projection:
-            check = None if made else column_field(self.model, name)
-            return Target(name, label, check=check)
+            if made:
+                return Target(name, label)
+            return Target(name, label, check=column_field(self.model, name), passes=_passing(meta.fields_map[name]))
         if name in meta.m2m_fields:
             return Target(name, label, is_many=True)
         return Target(None, label)
@@ -152,8 +157,24 @@ def column_field(model: type[Model], name: str) -> fields.Field[Any]:
     return schema_field(column, required=False, validate=list(storage_validators(column)), metadata={})
 
 
+def _passing(column: Any) -> Callable[[Any], bool] | None:
+    """Return what tells of plain values that the column holds them, without the words for those that it does not."""
+    kind = type(column)
+    if kind is columns.CharField or kind is columns.TextField:
+        most = getattr(column, 'max_length', math.inf)
+        return lambda value: type(value) is str and len(value) <= most and value.isascii() and '\0' not in value
+    if kind in (columns.IntField, columns.BigIntField, columns.SmallIntField):
+        low, high = column.constraints['ge'], column.constraints['le']
+        return lambda value: type(value) is int and low <= value <= high
+    if kind is columns.FloatField:
+        return lambda value: type(value) is float and math.isfinite(value)
+    if kind is columns.BooleanField:
+        return lambda value: type(value) is bool
+    return None
+
+
 def _checked(target: Target, value: Any) -> Any:
-    if target.check is None or isinstance(value, Model):
+    if target.check is None or (target.passes is not None and target.passes(value)) or isinstance(value, Model):
         return value
     return target.check.deserialize(value)
 

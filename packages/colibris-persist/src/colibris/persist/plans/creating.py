@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from tortoise.signals import Signals
 from tortoise.validators import MaxLengthValidator
 
 from colibris.persist.connections import Client
+from colibris.persist.database import client_of
 from colibris.persist.plans.reading import NeedsInstances, Reading
 from colibris.persist.plans.related import Rows
 from colibris.persist.plans.statements import Kept
@@ -52,6 +53,7 @@ class Creating:
         self.model = reading.model
         self._reading = reading
         self._dump = dumper(schema, mapping=True)
+        self._listeners = tuple(Model._listeners[signal] for signal in (Signals.pre_save, Signals.post_save))
         self._opened: tuple[Client, Rows] | None = None
         self._inserts: Kept[tuple[str, ...], _Insert] = Kept()
 
@@ -63,7 +65,7 @@ class Creating:
 
     async def create(self, values: Any) -> tuple[Mapping[str, Any], bytes] | None:
         """Make a row of *values*, by columns; return it and its JSON, or None if the model itself has to do it."""
-        client: Any = self.model._choose_db(True)
+        client = client_of(self.model, for_write=True)
         if not isinstance(values, dict) or not client.root.returns_rows or self._is_listened_to():
             return None
         try:
@@ -71,15 +73,14 @@ class Creating:
             bound = insert.bind(values)
         except _Unfit:
             return None
-        if inspect.isawaitable(bound):
+        if insert.awaits:
             bound = await bound
         raw = await client.fetch(insert.text, bound)
         made = (await rows.complete(raw))[0]
         return made, self._dump.json(made)
 
     def _is_listened_to(self) -> bool:
-        listeners: Mapping[Any, Any] = Model._listeners
-        return self.model in listeners[Signals.pre_save] or self.model in listeners[Signals.post_save]
+        return any(self.model in listeners for listeners in self._listeners)
 
     def _insert(self, values: dict[str, Any], client: Client) -> tuple[Rows, _Insert]:
         if self._opened is None or self._opened[0] is not client:
@@ -111,7 +112,9 @@ class _Insert:
     """A statement that makes a row of values for certain columns, and what makes the values that are bound to it."""
 
     text: str
-    bind: Callable[[dict[str, Any]], list[Any] | Awaitable[list[Any]]]
+    bind: Callable[[dict[str, Any]], Any]
+    #: Whether the values have to be awaited, as some default has.
+    awaits: bool
 
 
 def _make_insert(model: type[Model], given: tuple[str, ...], returned: tuple[str, ...], client: Client) -> _Insert:
@@ -121,7 +124,8 @@ def _make_insert(model: type[Model], given: tuple[str, ...], returned: tuple[str
     columns = [name for name in meta.fields_db_projection if name in given or not _is_left_out(meta.fields_map[name])]
     if not columns or any(meta.fields_map[name].generated for name in given):
         raise _Unfit
-    return _Insert(_text(model, columns, returned, client), _binder(model, columns, frozenset(given)))
+    bind = _binder(model, columns, frozenset(given))
+    return _Insert(_text(model, columns, returned, client), bind, inspect.iscoroutinefunction(bind))
 
 
 def _is_left_out(field: base.Field[Any]) -> bool:

@@ -10,6 +10,7 @@ from marshmallow import Schema
 from tortoise.queryset import QuerySet
 
 from colibris.persist.connections import Client, Transaction
+from colibris.persist.database import client_of
 from colibris.persist.pagination import PageNumberPagination, stable
 from colibris.persist.plans.counting import estimate_term, known
 from colibris.persist.plans.reading import Reading
@@ -64,7 +65,7 @@ class Listing:
 
     async def answer(self, query: QuerySet[Any] | None, args: Mapping[str, Any]) -> bytes:
         """Return the JSON of the list envelope with the page of *query*, or the usual one, that *args* ask for."""
-        client: Any = self._reading.model._choose_db() if query is None else _client(query)
+        client: Any = client_of(self._reading.model) if query is None else _client(query)
         opened = self._opened
         if opened is None or opened.client is not client.root:
             opened = self._opened = self._open(client.root)
@@ -139,4 +140,4 @@ class Listing:
 
 
 def _client(query: QuerySet[Any]) -> Any:
-    return query._db or query.model._choose_db()
+    return query._db or client_of(query.model)

@@ -8,6 +8,7 @@ from typing import Any
 from tortoise.models import Model
 
 from colibris.persist.connections import Client, Transaction
+from colibris.persist.database import client_of
 from colibris.persist.plans.reading import NeedsInstances, check_model
 from colibris.persist.plans.rows import Converter, instances
 from colibris.persist.plans.statements import selection
@@ -30,7 +31,7 @@ class Lookup:
 
     async def find(self, value: Any) -> list[Any]:
         """Return the instances whose column has *value*."""
-        client: Any = self._model._choose_db()
+        client = client_of(self._model)
         if client is not self._client:
             self._open(client, value)
         if self._make is None:

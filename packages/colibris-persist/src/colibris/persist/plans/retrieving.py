@@ -11,6 +11,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from colibris.persist.connections import Client, Transaction
+from colibris.persist.database import client_of
 from colibris.persist.plans.reading import Reading
 from colibris.persist.plans.related import Rows
 from colibris.persist.plans.shapes import shape_of
@@ -54,7 +55,7 @@ class Retrieving:
 
     async def answer_by_value(self, value: Any) -> bytes | None:
         """Return the JSON of the row whose column has *value*; None if there is none."""
-        client: Any = self._reading.model._choose_db()
+        client = client_of(self._reading.model)
         rows = self._rows(client)
         bound = self._bound(value, client.capabilities.dialect)
         text = self._text_by_value
@@ -107,4 +108,4 @@ class Retrieving:
 
 
 def _client(query: QuerySet[Any]) -> Any:
-    return query._db or query.model._choose_db()
+    return query._db or client_of(query.model)
