@@ -79,11 +79,11 @@ def _component_schemas(schemas: SchemaRegistry, responses: Responses) -> tuple[d
     """Return the component schemas by name, and the final reference for each provisional one."""
     components, references = schemas.name_all(reserved={'Error'})
     components['Error'] = ERROR
-    for item, envelope in responses.lists.items():
+    for (item, kind), envelope in responses.lists.items():
         final = references[item]
-        name = final.rpartition('/')[2] + 'List'
+        name = final.rpartition('/')[2] + kind
         if components.get(name) not in (None, renamed := rename(envelope, references)):
             name = f'Paginated{name}'
         components[name] = renamed
-        references[f'{item}List'] = f'#/components/schemas/{name}'
+        references[f'{item}{kind}'] = f'#/components/schemas/{name}'
     return dict(sorted(components.items())), references

@@ -40,7 +40,8 @@ class Responses:
     def __init__(self, schemas: SchemaRegistry) -> None:
         self._schemas = schemas
         self.errors: dict[str, Json] = {}
-        self.lists: dict[str, Json] = {}
+        #: The list envelopes, by what they are around and by the end of their names.
+        self.lists: dict[tuple[str, str], Json] = {}
 
     def describe(self, endpoint: Endpoint) -> Json:
         """Return the responses object of *endpoint*, by status."""
@@ -58,28 +59,30 @@ class Responses:
         schema = endpoint.response_schema
         reference = self._schemas.reference(schema, 'response')
         if endpoint.is_list:
-            described['content'] = {api.JSON: {'schema': self._envelope(reference)}}
+            described['content'] = {api.JSON: {'schema': self._envelope(reference, counted=_counts(endpoint))}}
         else:
             many = {'type': 'array', 'items': reference}
             described['content'] = {api.JSON: {'schema': many if schema.many else reference}}
         return described
 
-    def _envelope(self, item: Json) -> Json:
+    def _envelope(self, item: Json, *, counted: bool) -> Json:
         """Return a reference to the list envelope around *item*."""
-        self.lists[item['$ref']] = {
+        numbers: Json = {'type': 'integer', 'minimum': 0} if counted else {'type': 'null'}
+        kind = 'List' if counted else 'UncountedList'
+        self.lists[item['$ref'], kind] = {
             'type': 'object',
             'description': 'One page of a list.',
             'properties': {
                 'results': {'type': 'array', 'items': item},
-                'count': {'type': 'integer', 'minimum': 0, 'description': 'How many there are on all pages.'},
-                'pages': {'type': 'integer', 'minimum': 0, 'description': 'How many pages there are.'},
+                'count': {**numbers, 'description': 'How many there are on all pages.'},
+                'pages': {**numbers, 'description': 'How many pages there are.'},
                 'page': {'type': 'integer', 'minimum': 1, 'description': 'The number of this page.'},
                 'page_size': {'type': 'integer', 'minimum': 1, 'description': 'How many fit on a page.'},
             },
             'required': ['count', 'page', 'page_size', 'pages', 'results'],
             'additionalProperties': False,
         }
-        return {'$ref': item['$ref'] + 'List'}
+        return {'$ref': item['$ref'] + kind}
 
     def _error(self, errors: list[type[api.APIException]]) -> Json:
         """Return a reference to the response that stands for *errors*, which share a status."""
@@ -109,6 +112,11 @@ class Responses:
         if status >= 400:
             described['content'] = {api.JSON: {'schema': {'$ref': '#/components/schemas/Error'}}}
         return described
+
+
+def _counts(endpoint: Endpoint) -> bool:
+    """Whether a list tells how many there are; the views of colibris-persist may say that nobody counts."""
+    return getattr(endpoint.view, 'count', 'exact') is not None
 
 
 def _by_status(endpoint: Endpoint) -> dict[int, list[type[api.APIException]]]:

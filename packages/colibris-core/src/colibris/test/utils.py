@@ -8,12 +8,18 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ContextDecorator
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from aiohttp import ClientResponse
 
 from colibris import subsystems
+from colibris._lazy import hand_on
 from colibris.conf import settings
+
+if TYPE_CHECKING:
+    from colibris.persist.testqueries import assert_queries as assert_queries
+
+__getattr__ = hand_on(__name__, {'assert_queries': 'colibris.persist.testqueries'}, 'colibris-persist')
 
 F = TypeVar('F', bound=Callable[..., Any])
 
@@ -32,7 +38,8 @@ def assert_is_envelope(
 ) -> None:
     """Assert that *j* is the list envelope, that its numbers agree with one another, and that they are those given.
 
-    *count* is the number of all there are, not of those on the page. Raises AssertionError, which says what differs.
+    *count* is the number of all there are, not of those on the page; a view that does not count gives null for it, and
+    for the number of pages. Raises AssertionError, which says what differs.
     """
     __tracebackhide__ = True
     envelope = _with_keys(j, _ENVELOPE, 'list envelope')
@@ -40,6 +47,8 @@ def assert_is_envelope(
         _fail(f'"results" is not a list but {type(envelope["results"]).__name__}', envelope)
     for name, expected in (('count', count), ('pages', pages), ('page', page), ('page_size', page_size)):
         value = envelope[name]
+        if expected is None and value is None and name in ('count', 'pages') and envelope['count'] is None:
+            continue
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             _fail(f'"{name}" is not a whole number: {value!r}', envelope)
         if expected is not None and value != expected:
@@ -52,6 +61,10 @@ def _check_numbers(envelope: Mapping[str, Any]) -> None:
     count, pages, page, page_size = (envelope[name] for name in _ENVELOPE[1:])
     if page < 1 or page_size < 1:
         _fail('"page" and "page_size" begin at 1', envelope)
+    if count is None:
+        if pages is not None or len(envelope['results']) > page_size:
+            _fail('"count" is null, so "pages" is null too, and a page has no more results than fit', envelope)
+        return
     if pages != -(-count // page_size):
         _fail(f'"pages" is {pages}, but {count} results on pages of {page_size} are {-(-count // page_size)}', envelope)
     on_page = max(0, min(page_size, count - (page - 1) * page_size))

@@ -51,6 +51,11 @@ def test_a_view_without_a_model(schemas):
     assert 'TheView needs a model: set model' in refused(view(body_schema_class=schemas.BookSchema))
 
 
+def test_a_count_that_is_none(models, schemas):
+    said = refused(view(model=models.Book, body_schema_class=schemas.BookSchema, count='roughly'))
+    assert said == "TheView: count must be 'exact', 'estimated' or None, not 'roughly'"
+
+
 def test_a_view_that_creates_without_a_schema(models, schemas):
     said = refused(view(model=models.Book, response_schema_class=schemas.BookSchema))
     assert said == 'TheView answers POST and needs the schema of its bodies: set body_schema_class'

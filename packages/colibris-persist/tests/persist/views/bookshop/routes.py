@@ -21,4 +21,8 @@ ROUTES = [
     ('/printed/{id}', views.PrintedBookView),
     ('/tagged', views.TaggedBooksView),
     ('/tagged/{id}', views.TaggedBookView),
+    ('/uncounted', views.UncountedBooksView),
+    ('/estimated', views.EstimatedBooksView),
+    ('/shouting', views.ShoutingBooksView),
+    ('/estimated-shouting', views.EstimatedShoutingBooksView),
 ]

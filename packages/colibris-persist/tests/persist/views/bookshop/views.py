@@ -163,3 +163,42 @@ class TaggedBookView(RetrieveUpdateDestroyModelView):
 
     def get_query(self):
         return super().get_query().filter(tags__name__in=['long', 'sad'])
+
+
+class UncountedBooksView(ListMixin, ModelView):
+    model = models.Book
+    response_schema_class = schemas.DeepBookSchema
+    filter_class = filters.BookFilter
+    count = None
+
+
+class EstimatedBooksView(ListMixin, ModelView):
+    model = models.Book
+    response_schema_class = schemas.DeepBookSchema
+    filter_class = filters.BookFilter
+    count = 'estimated'
+
+
+class ShoutingBookSchema(schemas.DeepBookSchema):
+    """Needs instances: a method is given the object."""
+
+    shout = fields.Method('get_shout')
+
+    class Meta:
+        model = models.Book
+        fields = ('id', 'title', 'author', 'author_id', 'tags')
+
+    def get_shout(self, book):
+        return book.title.upper()
+
+
+class ShoutingBooksView(ListMixin, ModelView):
+    model = models.Book
+    response_schema_class = ShoutingBookSchema
+    count = None
+
+
+class EstimatedShoutingBooksView(ListMixin, ModelView):
+    model = models.Book
+    response_schema_class = ShoutingBookSchema
+    count = 'estimated'
