@@ -33,6 +33,8 @@ class Pool:
     def __init__(
         self, connect: Callable[[], Awaitable[Connection]], *, minimum: int, maximum: int, idle_time: float = IDLE_TIME
     ) -> None:
+        #: The loop that the connections belong to.
+        self.loop = asyncio.get_running_loop()
         self._connect = connect
         self._minimum = minimum
         self._maximum = maximum

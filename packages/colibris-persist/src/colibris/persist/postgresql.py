@@ -186,12 +186,13 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
         self._changed.add(raw)
 
     async def fetch(self, query: str, values: list[Any]) -> list[Any]:
+        """Run one statement, as the mixin does, with fewer steps where a connection is idle and no transaction open."""
         pool = self._pool
         if (
-            resolve(self) is not self
-            or pool is None
+            pool is None
+            or pool.loop is not asyncio.get_running_loop()
+            or resolve(self) is not self
             or may_change_session(query)
-            or not self._check_loop()
             or (raw := pool.take()) is None
         ):
             fetched: list[Any] = await super().fetch(query, values)

@@ -33,7 +33,8 @@ class assert_queries:  # reads as a statement: with assert_queries(3):
         for backend in databases.backends.values():
             for client in _users(backend.client):
                 self._replaced.append((client, client.log))
-                client.log = _Noting(client.log, self.statements)
+                noting: Any = _Noting(client.log, self.statements)
+                client.log = noting
         return self
 
     def __exit__(

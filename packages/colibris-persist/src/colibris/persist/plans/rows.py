@@ -36,6 +36,7 @@ def converter(model: type[Model], names: Sequence[str], dialect: str, *, mutable
 def instances(model: type[Model], names: Sequence[str], dialect: str) -> Converter:
     """Return what makes instances, as `Model._init_from_db` does, of rows that have the columns of all *names*."""
     made = _Code(model, dialect)
+    made.moment = 'v.astimezone(zone)'
     made.scope |= {'new': model.__new__, 'model': model, 'zone': timezone.get_default_timezone()}
     meta = model._meta
     values = {
@@ -74,6 +75,8 @@ class _Code:
         self.scope: dict[str, Any] = {'utc': dt.UTC}
         self.moments: list[int] = []
         self.converts = False
+        #: What becomes of a point in time in UTC, which the driver gives.
+        self.moment = 'v'
         self._native = {name for _, name, _ in meta.db_native_fields}
         self._plain = {name for _, name, _ in meta.db_default_fields}
         self._in_utc = timezone.get_use_tz() and timezone.get_timezone() == 'UTC'
@@ -97,7 +100,7 @@ class _Code:
     def _moment(self, value: str, convert: str, index: int) -> str:
         if self.dialect == 'postgres':
             self.moments.append(index)
-            return f'v if (v := {value}) is None or v.tzinfo is zone else {convert}(v)'
+            return f'v if (v := {value}) is None else {convert}(v) if v.tzinfo is not utc else {self.moment}'
         self.converts = True
         if self.dialect == 'sqlite':
             self.scope['parse'] = _parse_moment
