@@ -47,10 +47,10 @@ def server() -> Server:
 async def test_what_was_used_last_is_used_next(server: Server) -> None:
     pool = Pool(server.connect, minimum=2, maximum=3)
     await pool.fill()
-    first, second = await pool.acquire(), await pool.acquire()
+    first, second = await pool.acquire(5), await pool.acquire(5)
     pool.release(first)
     pool.release(second)
-    assert await pool.acquire() is second
+    assert await pool.acquire(5) is second
     assert pool.take() is first
     assert pool.take() is None
 
@@ -59,7 +59,7 @@ async def test_no_more_are_made_than_allowed(server: Server) -> None:
     pool = Pool(server.connect, minimum=0, maximum=3)
 
     async def use() -> None:
-        connection = await pool.acquire()
+        connection = await pool.acquire(5)
         await asyncio.sleep(0)
         pool.release(connection)
 
@@ -70,11 +70,11 @@ async def test_no_more_are_made_than_allowed(server: Server) -> None:
 
 async def test_who_waits_first_is_served_first(server: Server) -> None:
     pool = Pool(server.connect, minimum=0, maximum=1)
-    held = await pool.acquire()
+    held = await pool.acquire(5)
     served: list[int] = []
 
     async def use(number: int) -> None:
-        connection = await pool.acquire()
+        connection = await pool.acquire(5)
         served.append(number)
         pool.release(connection)
 
@@ -88,8 +88,8 @@ async def test_who_waits_first_is_served_first(server: Server) -> None:
 async def test_who_gives_up_loses_no_connection(server: Server) -> None:
     pool = Pool(server.connect, minimum=0, maximum=1)
     for _ in range(5):
-        held = await pool.acquire()
-        waiting = [asyncio.create_task(pool.acquire()) for _ in range(3)]
+        held = await pool.acquire(5)
+        waiting = [asyncio.create_task(pool.acquire(5)) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         pool.release(held)  # to the second
@@ -99,22 +99,34 @@ async def test_who_gives_up_loses_no_connection(server: Server) -> None:
     assert pool.take() is held
 
 
+async def test_nobody_waits_longer_than_he_said(server: Server) -> None:
+    pool = Pool(server.connect, minimum=0, maximum=1)
+    held = await pool.acquire(5)
+    early = [asyncio.create_task(pool.acquire(0.02)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    late = asyncio.create_task(pool.acquire(0.05))
+    assert [type(answer) for answer in await asyncio.gather(*early, return_exceptions=True)] == [TimeoutError] * 3
+    assert not late.done()
+    pool.release(held)
+    assert await late is held
+
+
 async def test_a_closed_connection_is_never_given(server: Server) -> None:
     pool = Pool(server.connect, minimum=1, maximum=1)
     await pool.fill()
     server.wires[0].closed = True
-    connection = await pool.acquire()
+    connection = await pool.acquire(5)
     assert connection is server.wires[1]
     server.wires[1].closed = True
     pool.release(connection)
     assert pool.size == 0
-    assert await pool.acquire() is server.wires[2]
+    assert await pool.acquire(5) is server.wires[2]
 
 
 async def test_one_that_is_discarded_makes_room_for_who_waits(server: Server) -> None:
     pool = Pool(server.connect, minimum=0, maximum=1)
-    held = await pool.acquire()
-    waiting = asyncio.create_task(pool.acquire())
+    held = await pool.acquire(5)
+    waiting = asyncio.create_task(pool.acquire(5))
     await asyncio.sleep(0)
     pool.discard(held)
     assert await waiting is not held
@@ -124,7 +136,7 @@ async def test_one_that_is_discarded_makes_room_for_who_waits(server: Server) ->
 async def test_a_server_that_is_down_fails_all_who_wait(server: Server) -> None:
     pool = Pool(server.connect, minimum=0, maximum=1)
     server.down = True
-    answers = await asyncio.gather(*(pool.acquire() for _ in range(5)), return_exceptions=True)
+    answers = await asyncio.gather(*(pool.acquire(5) for _ in range(5)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [ConnectionRefusedError] * 5
     assert pool.size == 0
 
@@ -132,11 +144,11 @@ async def test_a_server_that_is_down_fails_all_who_wait(server: Server) -> None:
 async def test_what_a_burst_needed_is_closed_after_it(server: Server) -> None:
     pool = Pool(server.connect, minimum=1, maximum=5, idle_time=0.02)
     await pool.fill()
-    for connection in [await pool.acquire() for _ in range(5)]:
+    for connection in [await pool.acquire(5) for _ in range(5)]:
         pool.release(connection)
     for _ in range(20):
         await asyncio.sleep(0.005)
-        pool.release(await pool.acquire())
+        pool.release(await pool.acquire(5))
     assert (server.open, pool.size) == (1, 1)
     pool.terminate()
 
@@ -144,7 +156,7 @@ async def test_what_a_burst_needed_is_closed_after_it(server: Server) -> None:
 async def test_closing_waits_for_those_in_use(server: Server) -> None:
     pool = Pool(server.connect, minimum=2, maximum=2)
     await pool.fill()
-    held = await pool.acquire()
+    held = await pool.acquire(5)
     closing = asyncio.create_task(pool.close())
     await asyncio.sleep(0)
     assert (closing.done(), server.open) == (False, 1)
@@ -152,13 +164,13 @@ async def test_closing_waits_for_those_in_use(server: Server) -> None:
     await closing
     assert server.open == 0
     with pytest.raises(PoolClosed):
-        await pool.acquire()
+        await pool.acquire(5)
 
 
 async def test_terminating_cuts_all_and_tells_who_waits(server: Server) -> None:
     pool = Pool(server.connect, minimum=0, maximum=1)
-    held = await pool.acquire()
-    waiting = asyncio.create_task(pool.acquire())
+    held = await pool.acquire(5)
+    waiting = asyncio.create_task(pool.acquire(5))
     await asyncio.sleep(0)
     pool.terminate()
     with pytest.raises(PoolClosed):

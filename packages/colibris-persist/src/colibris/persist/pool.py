@@ -25,10 +25,7 @@ class Connection(Protocol):
 
 
 class Pool:
-    """Keeps from *minimum* to *maximum* connections, made by *connect*, for the sole use of whoever takes one.
-
-    Nobody waits here with a limit of time: that is for the caller.
-    """
+    """Keeps from *minimum* to *maximum* connections, made by *connect*, for the sole use of whoever takes one."""
 
     def __init__(
         self, connect: Callable[[], Awaitable[Connection]], *, minimum: int, maximum: int, idle_time: float = IDLE_TIME
@@ -43,7 +40,8 @@ class Pool:
         self._all: set[Connection] = set()
         self._opening = 0
         #: Who waits for a connection; None instead of one means that there is room to make one.
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Connection | None], float]] = deque()
+        self._expiry: asyncio.TimerHandle | None = None
         #: The fewest connections that were idle at once since the last sweep.
         self._unused = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -84,28 +82,46 @@ class Pool:
             self._all.discard(connection)
         return None
 
-    async def acquire(self) -> Connection:
-        """Return a connection, an idle one or a new one, as soon as there is one."""
+    async def acquire(self, seconds: float) -> Connection:
+        """Return a connection, an idle one or a new one, as soon as there is one; for one in use wait so long."""
         while not self._closing:
             if (idle := self.take()) is not None:
                 return idle
             if not self.is_full:
                 return await self._open()
-            if (given := await self._wait()) is not None:
+            if (given := await self.wait(seconds)) is not None:
                 return given
         raise PoolClosed('the pool is closed')
 
-    async def _wait(self) -> Connection | None:
-        future: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+    async def wait(self, seconds: float) -> Connection | None:
+        """Return a connection that somebody gives back, or None as there is room for another one.
+
+        Raises TimeoutError after so many *seconds*, which are the same for all. One timer serves all who wait.
+        """
+        future: asyncio.Future[Connection | None] = self.loop.create_future()
+        deadline = self.loop.time() + seconds
+        self._waiting.append((future, deadline))
+        if self._expiry is None:
+            self._expiry = self.loop.call_at(deadline, self._expire)
         try:
             return await future
         except BaseException:
-            if future.done() and not future.cancelled():  # given in the same moment
+            if future.done() and not future.cancelled() and future.exception() is None:  # given in the same moment
                 self._hand_on(future.result())
-            elif future in self._waiting:
-                self._waiting.remove(future)
             raise
+
+    def _expire(self) -> None:
+        """End the waiting of those for whom it has been too long."""
+        self._expiry = None
+        now = self.loop.time()
+        while self._waiting:
+            future, deadline = self._waiting[0]
+            if not future.done():
+                if deadline > now:
+                    self._expiry = self.loop.call_at(deadline, self._expire)
+                    return
+                future.set_exception(TimeoutError())
+            self._waiting.popleft()
 
     def _hand_on(self, given: Connection | None) -> None:
         if given is None:
@@ -135,7 +151,7 @@ class Pool:
             self.discard(connection)
             return
         while self._waiting:
-            future = self._waiting.popleft()
+            future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_result(connection)
                 return
@@ -151,7 +167,7 @@ class Pool:
     def _wake(self) -> None:
         """Let one who waits see for himself."""
         while self._waiting:
-            future = self._waiting.popleft()
+            future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_result(None)
                 return
@@ -190,7 +206,9 @@ class Pool:
         for connection in idle:
             self._all.discard(connection)
             connection.terminate()
-        for future in self._waiting:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for future, _ in self._waiting:
             if not future.done():
                 future.set_result(None)
         self._waiting.clear()

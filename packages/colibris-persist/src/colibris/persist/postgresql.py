@@ -143,7 +143,7 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
             return idle
         try:
             async with self.waiting():
-                return await (await self._get_pool()).acquire()
+                return await (await self._get_pool()).acquire(self.backend.pool_timeout)
         except TimeoutError as exc:
             if self._pool is not None and self._pool.is_full:
                 raise self.exhausted() from exc
@@ -188,18 +188,19 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
     async def fetch(self, query: str, values: list[Any]) -> list[Any]:
         """Run one statement, as the mixin does, with fewer steps where a connection is idle and no transaction open."""
         pool = self._pool
+        raw: Any
         if (
             pool is None
             or pool.loop is not asyncio.get_running_loop()
             or resolve(self) is not self
             or may_change_session(query)
-            or (raw := pool.take()) is None
+            or (raw := pool.take() or await self._given(pool)) is None
         ):
             fetched: list[Any] = await super().fetch(query, values)
             return fetched
         self.log.debug('%s: %s', query, values)
         try:
-            rows: list[Any] = await raw.fetch(query, *values)  # type: ignore[attr-defined]
+            rows: list[Any] = await raw.fetch(query, *values)
         except BaseException as exc:
             self.note_change(raw)
             await self.checkin(raw)
@@ -210,6 +211,15 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
         else:
             await self.checkin(raw)
         return rows
+
+    async def _given(self, pool: Pool) -> Any:
+        """Wait for a connection in use, if no more may be made; None if one may."""
+        if not pool.is_full:
+            return None
+        try:
+            return await pool.wait(self.backend.pool_timeout)
+        except TimeoutError as exc:
+            raise self.exhausted() from exc
 
     async def run(self, raw: Any, statement: str) -> None:
         done = await raw.execute(statement)
