@@ -93,6 +93,7 @@ async def test_what_the_orm_does_needs_no_reset(client: Any, resets: list[Any]) 
     async with transaction():
         await ContractShelf.create(name='c')
     await shelf.delete()
+    await ContractShelf.bulk_create([ContractShelf(name=name) for name in 'xyz'])
     assert resets == []
 
 

@@ -59,6 +59,11 @@ class _Statements:
             rows = await connection.fetch(query, *(values or ()))
             return len(rows), rows
 
+    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
+        async with self._statement(query) as connection:
+            self.log.debug('%s: %s', query, values)
+            await connection.executemany(query, values)  # all or nothing
+
     async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
         return [dict(row) for row in await self.fetch(query, values or [])]
 
@@ -188,16 +193,16 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
     async def fetch(self, query: str, values: list[Any]) -> list[Any]:
         """Run one statement, as the mixin does, with fewer steps where a connection is idle and no transaction open."""
         pool = self._pool
-        raw: Any
         if (
             pool is None
             or pool.loop is not asyncio.get_running_loop()
             or resolve(self) is not self
             or may_change_session(query)
-            or (raw := pool.take() or await self._given(pool)) is None
+            or (idle := pool.take() or await self._given(pool)) is None
         ):
             fetched: list[Any] = await super().fetch(query, values)
             return fetched
+        raw: Any = idle
         self.log.debug('%s: %s', query, values)
         try:
             rows: list[Any] = await raw.fetch(query, *values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -215,4 +216,6 @@ def _automatic(field: Any) -> Callable[[], Any] | None:
         return None
     if isinstance(field, data.TimeField):
         return lambda: timezone.now().time()
+    if timezone.get_use_tz() and timezone.get_timezone() == 'UTC':
+        return lambda: dt.datetime.now(dt.UTC)
     return timezone.localtime

@@ -122,7 +122,7 @@ class Parts:
         )
         #: The largest number that may identify a row, if numbers do.
         self._most: int | None = None
-        if type(self.identifier_field) is columns.Integer:
+        if type(self.identifier_field) is columns.Integer and self._lookup_column.constraints['ge'] <= 1:
             self._most = self._lookup_column.constraints['le']
 
     def _lookup(self, view: type[ModelView]) -> str:
