@@ -17,7 +17,7 @@ from weakref import WeakSet
 from aiohttp import WSCloseCode, web
 from aiosignal import Signal
 
-from colibris import health, middleware, plugins, responses, routes, security, subsystems
+from colibris import health, middleware, plugins, readiness, responses, routes, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
 from colibris.endpoints import Endpoint, endpoints
 from colibris.health import HealthException
@@ -61,7 +61,9 @@ async def _lifespan(app: web.Application) -> AsyncIterator[None]:
 
             openapi.setup(app)
         await _check_health()
+        app[readiness.READINESS].phase = readiness.Phase.SERVING
         yield
+        readiness.drain(app)
 
 
 @asynccontextmanager
@@ -149,7 +151,13 @@ def _add_routes(app: web.Application) -> None:
         base = Path(settings.PROJECT_PACKAGE_DIR)
         routes.add_static_routes(app.router, getattr(module, 'STATIC_ROUTES', ()), f'{where}.STATIC_ROUTES', base)
     taken = {resource.canonical for resource in app.router.resources()}
-    own = [('/health', health.make_handler(_hook('get_health'))), ('/health/live', health.live)]
+    get_health = _hook('get_health')
+    app[readiness.READINESS] = readiness.Readiness(get_health)
+    own = [
+        ('/health', health.make_handler(get_health)),
+        ('/health/live', health.live),
+        ('/health/ready', readiness.ready),
+    ]
     routes.add_routes(app.router, [route for route in own if route[0] not in taken], 'health')
     routes.check_unique(app.router)
 

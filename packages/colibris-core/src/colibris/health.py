@@ -34,11 +34,8 @@ async def check(get_health: Callable[[], Any] | None) -> Any:
     if get_health is None:
         return HEALTHY
     try:
-        answer = get_health()
-        if not inspect.isawaitable(answer):
-            return answer
         async with asyncio.timeout(TIME_LIMIT):
-            return await answer
+            return await call(get_health)
     except HealthException:
         raise
     except TimeoutError as exc:
@@ -46,6 +43,12 @@ async def check(get_health: Callable[[], Any] | None) -> Any:
     except Exception as exc:
         logger.exception('get_health failed')
         raise HealthException(_explain('the health check failed', exc)) from exc
+
+
+async def call(get_health: Callable[[], Any]) -> Any:
+    """Return what *get_health*, sync or async, says."""
+    answer = get_health()
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 async def _check_subsystem(subsystem: subsystems.Subsystem[Any]) -> None:

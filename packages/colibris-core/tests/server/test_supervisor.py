@@ -1,70 +1,10 @@
 import asyncio
 import contextlib
-import os
 import signal
-import subprocess
 import time
 
 import psutil
 import pytest
-
-VIEWS = """
-    import asyncio, os
-    from aiohttp import web
-
-    async def get(request):
-        await asyncio.sleep(float(request.query.get('s', 0.003)))
-        return web.json_response(os.getpid())
-
-    async def post(request):
-        body = await request.read()
-        await asyncio.sleep(0.002)
-        return web.Response(body=body)
-
-    ROUTES = [web.get('/', get), web.post('/', post)]
-"""
-
-
-@pytest.fixture
-def shop(project_folder, free_port):
-    """Start ``runserver`` of a project with a process group of its own, and wait until it serves."""
-    processes = []
-    project_folder.write('shop/routes.py', VIEWS)
-
-    class Shop:
-        folder = project_folder
-        port = free_port
-        process: subprocess.Popen
-
-        def start(self, *arguments, wait=True):
-            command = self.folder.command('runserver', '--listen', '127.0.0.1', '--port', str(self.port), *arguments)
-            self.process = subprocess.Popen(
-                command,
-                cwd=self.folder.root,
-                env={**os.environ, **self.folder.environment},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                process_group=0,
-            )
-            processes.append(self.process)
-            if wait:
-                assert self.process.stdout.readline().startswith('Serving shop at ')
-
-        def workers(self):
-            return psutil.Process(self.process.pid).children()
-
-        def signal_all(self, number):
-            os.killpg(self.process.pid, number)
-
-        async def exit_code(self, limit=20):
-            return await asyncio.to_thread(self.process.wait, limit)
-
-    yield Shop()
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 async def until(condition, limit=10):
@@ -112,14 +52,14 @@ async def test_a_worker_that_is_killed_is_back_within_seconds_while_the_other_se
     assert second.pid in {worker.pid for worker in shop.workers()}
     shop.process.send_signal(signal.SIGTERM)
     assert await shop.exit_code() == 0
-    assert 'worker 1 ended (signal SIGKILL); it is started again' in shop.process.stderr.read()
+    assert 'worker 1 ended (signal SIGKILL); it is started again' in shop.log
 
 
 async def test_if_the_start_fails_the_parent_ends_with_its_error_told_once(shop):
     shop.folder.write('shop/app.py', 'def init(app):\n    raise LookupError("no luck")\n')
     shop.start('--workers', '3', wait=False)
     assert await shop.exit_code() == 1
-    assert shop.process.stderr.read() == 'Error: shop/app.py, line 2: LookupError: no luck\n'
+    assert shop.log == 'Error: shop/app.py, line 2: LookupError: no luck\n'
 
 
 async def test_workers_that_cannot_start_again_are_tried_with_growing_pauses(shop):
@@ -127,9 +67,8 @@ async def test_workers_that_cannot_start_again_are_tried_with_growing_pauses(sho
     await until(lambda: len(shop.workers()) == 2)
     shop.folder.write('shop/app.py', 'def init(app):\n    raise LookupError("no luck")\n')
     shop.workers()[0].kill()
-    for pause in ('0.1', '0.2', '0.4'):
-        line = await read_until(shop.process.stderr, 'worker 1 ended')
-        assert line.endswith(f'it is started again in {pause} seconds\n')
+    pauses = await shop.until_logged('worker 1 ended .* in (.*) seconds', 3)
+    assert pauses[:3] == ['0.1', '0.2', '0.4']
     shop.folder.write('shop/app.py', '')
     await until(lambda: len(shop.workers()) == 2)
     shop.process.send_signal(signal.SIGTERM)
@@ -207,7 +146,7 @@ class TestReload:
     async def test_a_change_is_served(self, shop, connect):
         shop.start('--reload')
         before = await self.answer(shop, connect)
-        shop.folder.write('shop/routes.py', VIEWS.replace('os.getpid()', '"changed"'))
+        shop.folder.write('shop/routes.py', shop.views.replace('os.getpid()', '"changed"'))
         await until_answer(lambda: self.answer(shop, connect), b'"changed"')
         assert before.isdigit()
 
@@ -234,9 +173,9 @@ class TestReload:
         shop.start('--reload')
         await self.answer(shop, connect)
         shop.folder.write('shop/routes.py', 'ROUTES = [\n')
-        line = await read_until(shop.process.stderr, 'SyntaxError')
-        assert line == "Error: shop/routes.py, line 1: SyntaxError: '[' was never closed\n"
-        shop.folder.write('shop/routes.py', VIEWS.replace('os.getpid()', '"mended"'))
+        (line,) = await shop.until_logged('.*SyntaxError.*')
+        assert line == "Error: shop/routes.py, line 1: SyntaxError: '[' was never closed"
+        shop.folder.write('shop/routes.py', shop.views.replace('os.getpid()', '"mended"'))
         await until_answer(lambda: self.answer(shop, connect), b'"mended"')
         shop.process.send_signal(signal.SIGINT)
         assert await shop.exit_code() == 0
@@ -254,15 +193,6 @@ async def until_answer(ask, expected):
     while await ask() != expected:
         assert time.monotonic() < end, 'the change is not served'
         await asyncio.sleep(0.1)
-
-
-async def read_until(stream, text, limit=30):
-    def read():
-        return next((line for line in stream if text in line), None)
-
-    line = await asyncio.wait_for(asyncio.to_thread(read), limit)
-    assert line is not None, f'{text} was never written'
-    return line
 
 
 async def test_newcomers_are_refused_while_a_worker_finishes_a_request(shop, connect):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +15,7 @@ import click
 from colibris.commands.context import current_project, package_folder, project_command, run_async
 
 if TYPE_CHECKING:
-    from colibris.server.children import Inheritance
-    from colibris.server.serving import Stop
+    from colibris.server.children import Inheritance, Terms
 
 _COMPANIONS = 'colibris.commands.runserver.companions'
 
@@ -34,27 +35,32 @@ def companions(ctx: click.Context) -> list[tuple[str, ...]]:
     '--listen', multiple=True, metavar='ADDRESS', help='Listen on this address instead of LISTEN; repeatable.'
 )
 @click.option('--port', type=click.IntRange(0, 65535), help='Listen on this port instead of PORT; 0 takes a free one.')
-@click.option('--workers', type=click.IntRange(1), default=1, show_default=True, help='Serve with so many processes.')
+@click.option(
+    '--workers',
+    type=click.IntRange(1),
+    help='Serve with so many processes, which are kept running and replaced on SIGHUP; without it, with this one.',
+)
 @click.option('--reload', is_flag=True, help='Start again when a file of the project changes, for development.')
 @click.pass_context
 @project_command
-def runserver(ctx: click.Context, listen: Sequence[str], port: int | None, workers: int, reload: bool) -> None:
+def runserver(ctx: click.Context, listen: Sequence[str], port: int | None, workers: int | None, reload: bool) -> None:
     """Serve the project over HTTP."""
     from colibris.conf import settings
     from colibris.server.children import Inheritance
     from colibris.server.sockets import bind
 
-    if reload and workers > 1:
+    if reload and workers is not None:
         raise click.UsageError('--reload serves with one process: leave --workers out', ctx)
     inheritance = Inheritance.take()
     if inheritance is not None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the parent to answer
         run_async(_serve_child(inheritance))
         return
     sockets = bind(listen or settings.LISTEN, settings.PORT if port is None else port)
     beside = companions(ctx)
     if reload:
         code = _reload(sockets, beside)
-    elif workers > 1 or beside:
+    elif workers is not None or beside:
         code = _supervise(sockets, workers, beside)
     else:
         code = run_async(_serve(sockets))
@@ -63,44 +69,76 @@ def runserver(ctx: click.Context, listen: Sequence[str], port: int | None, worke
 
 async def _serve(sockets: Sequence[socket.socket]) -> int:
     from colibris.app import create_app
-    from colibris.server.serving import Stop, serve
+    from colibris.server import notify
+    from colibris.server.serving import SIGNALS, Stop, serve
 
-    stop = Stop()
-    await serve(create_app(), sockets, stop=stop, access_log=_access_log(), on_listening=_announcer(sockets))
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # by nohup
+    stop = Stop(hurried=(signal.SIGINT,), signals=SIGNALS if ignored else (*SIGNALS, signal.SIGHUP))
+    async with notify.watched():
+        await serve(
+            create_app(),
+            sockets,
+            stop=stop,
+            access_log=_access_log(),
+            shutdown=_terms().shutdown,
+            on_listening=_announcer(sockets),
+        )
     return 0
+
+
+def _terms() -> Terms:
+    from colibris.conf import settings
+    from colibris.server.children import Terms
+    from colibris.server.serving import Shutdown
+
+    return Terms(Shutdown(**settings.SHUTDOWN), settings.WORKER_MAX_AGE, settings.WORKER_MAX_MEMORY)
 
 
 async def _serve_child(inheritance: Inheritance) -> None:
     """Serve as a process whose sockets belong to its parent; it ends when the parent does."""
+    from colibris import readiness
     from colibris.app import create_app
+    from colibris.server.children import DRAIN, SERVE, STOP
     from colibris.server.serving import Stop, serve
 
     def ignore(number: int) -> None:
         """Leave it to the parent what a further signal means."""
 
     stop = Stop(again=ignore)
-    asyncio.get_running_loop().add_reader(inheritance.line, _parent_ended, inheritance.line, stop)
+    told = asyncio.Event()
+    app = create_app()
+    orders = {SERVE: told.set, DRAIN: lambda: readiness.drain(app), STOP: stop.request}
+    inheritance.obey(orders, orphaned=stop.request)
+    if inheritance.spare:
+        inheritance.tell_loaded()
+        try:
+            await told.wait()
+        except asyncio.CancelledError:
+            if stop.is_set():
+                return
+            raise
+    terms = _terms()
+    if inheritance.shutdown is not None:
+        terms = replace(terms, shutdown=inheritance.shutdown)
     await serve(
-        create_app(),
+        app,
         inheritance.sockets,
         stop=stop,
         shared=True,
         access_log=_access_log(),
-        shutdown=inheritance.shutdown,
-        on_listening=inheritance.tell_ready,
+        shutdown=terms.shutdown,
+        on_listening=lambda: inheritance.tell_ready(terms),
     )
 
 
-def _parent_ended(line: socket.socket, stop: Stop) -> None:
-    asyncio.get_running_loop().remove_reader(line)
-    stop.request()
-
-
-def _supervise(sockets: Sequence[socket.socket], workers: int, beside: Sequence[Sequence[str]]) -> int:
+def _supervise(sockets: Sequence[socket.socket], workers: int | None, beside: Sequence[Sequence[str]]) -> int:
+    from colibris.conf import settings
     from colibris.server.supervisor import Supervisor
 
     async def main() -> int:
-        return await Supervisor(sockets, workers=workers, companions=beside).run(_announcer(sockets, workers))
+        spare = settings.WORKER_SPARE and workers is not None
+        supervisor = Supervisor(sockets, workers=workers or 1, companions=beside, spare=spare)
+        return await supervisor.run(_announcer(sockets, workers or 1))
 
     return asyncio.run(main())
 
@@ -125,6 +163,7 @@ def _reload(sockets: Sequence[socket.socket], beside: Sequence[Sequence[str]]) -
 def _announcer(sockets: Sequence[socket.socket], workers: int = 1) -> Callable[[], None]:
     """Return what tells where the service is found."""
     from colibris.conf import settings
+    from colibris.server import notify
     from colibris.server.sockets import listening_urls
 
     urls = listening_urls(sockets)
@@ -132,6 +171,7 @@ def _announcer(sockets: Sequence[socket.socket], workers: int = 1) -> Callable[[
     def announce() -> None:
         by = f' with {workers} processes' if workers > 1 else ''
         click.echo(f'Serving {settings.PROJECT_PACKAGE_NAME} at {" and ".join(urls)}{by} (Ctrl-C stops it).')
+        notify.ready(f'serving at {" and ".join(urls)}')
         if settings.API_DOCS_PATH is not None:
             click.echo(f'The API documentation is at {urls[0]}{settings.API_DOCS_PATH}.')
 

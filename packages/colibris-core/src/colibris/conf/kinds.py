@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +40,36 @@ def integer(minimum: int, maximum: int | None = None) -> Kind:
     return Kind(f'an integer {bounds}', accepts)
 
 
+def seconds(minimum: float = 0) -> Kind:
+    """Return the kind of durations of at least *minimum*, in seconds."""
+    more = f' of at least {minimum:g}' if minimum else ''
+
+    def accepts(value: object) -> bool:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        return math.isfinite(value) and value >= minimum
+
+    return Kind(f'a number of seconds{more}', accepts)
+
+
+def options(kinds: Mapping[str, Kind]) -> Kind:
+    """Return the kind of dictionaries whose keys are among those of *kinds*, all of them optional."""
+    described = ', '.join(f'{key!r} ({kind.description})' for key, kind in kinds.items())
+
+    def accepts(value: object) -> bool:
+        return isinstance(value, dict) and all(key in kinds and kinds[key].accepts(item) for key, item in value.items())
+
+    return Kind(f'a dictionary with none but the keys {described}', accepts)
+
+
+def _is_network(value: object) -> bool:
+    try:
+        ipaddress.ip_network(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return isinstance(value, str)
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ''
 
@@ -69,6 +101,10 @@ ADDRESSES = Kind(
 )
 CALLABLES = Kind(
     'a list of dotted paths or functions', lambda value: _is_list(value, lambda item: _is_text(item) or callable(item))
+)
+VIEWERS = Kind(
+    "True, False, or a list of networks such as '10.0.0.0/8'",
+    lambda value: isinstance(value, bool) or _is_list(value, _is_network),
 )
 BACKEND = Kind("a dictionary with the key 'backend'", lambda value: _is_dictionary(value, ['backend']))
 DATABASE = Kind(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from colibris.conf import kinds
-from colibris.conf.kinds import Kind, integer, or_none
+from colibris.conf.kinds import Kind, integer, options, or_none, seconds
 
 MIDDLEWARE = (
     'colibris.middleware.handle_errors_json',
@@ -47,6 +47,10 @@ class Setting:
 
 
 _BACKEND = or_none(kinds.BACKEND)
+_HEALTH = options(
+    {'details': kinds.VIEWERS, 'token': or_none(kinds.TEXT), 'timeout': seconds(0.01), 'cache': seconds()}
+)
+_SHUTDOWN = options({'delay': seconds(), 'idle': seconds(), 'limit': seconds(), 'close': seconds()})
 _SETTINGS = (
     Setting('API_DOCS_PATH', '/api/docs', or_none(kinds.URL_PATH), 'Where the API documentation is served.'),
     Setting('AUTHENTICATION', None, _BACKEND, 'Tells whose request it is.'),
@@ -55,6 +59,7 @@ _SETTINGS = (
     Setting('DATABASE', None, or_none(kinds.DATABASE), 'Where models are kept.'),
     Setting('DEBUG', False, kinds.BOOLEAN, 'Show details of errors; for development only.'),
     Setting('EMAIL', None, _BACKEND, 'Sends mail.'),
+    Setting('HEALTH', {}, _HEALTH, 'How /health/ready asks, and who is shown details.'),
     Setting('LISTEN', '0.0.0.0', kinds.ADDRESSES, 'Addresses that the server listens on.'),
     Setting('LOGGING', LOGGING, kinds.DICTIONARY, 'Configuration of logging, as for logging.config.dictConfig.'),
     Setting('LOGGING_OVERRIDES', {}, kinds.DICTIONARY, 'What to change in LOGGING.'),
@@ -64,9 +69,13 @@ _SETTINGS = (
     Setting('PROJECT_PACKAGE_DIR', None, or_none(kinds.TEXT), "Folder of the project's package.", automatic=True),
     Setting('PROJECT_PACKAGE_NAME', None, or_none(kinds.TEXT), "Name of the project's package.", automatic=True),
     Setting('SECRET_KEY', None, or_none(kinds.TEXT), 'What keys and tokens are derived from.'),
+    Setting('SHUTDOWN', {}, _SHUTDOWN, 'How the server ends, in seconds.'),
     Setting('TASK_QUEUE', None, _BACKEND, 'Runs tasks in the background.', aliases=('TASKQUEUE',)),
     Setting('TEMPLATE', None, _BACKEND, 'Renders templates.', aliases=('TEMPLATES',)),
     Setting('TEST_DATABASE', None, or_none(kinds.TEST_DATABASE), 'What tests use in place of DATABASE.'),
+    Setting('WORKER_MAX_AGE', None, or_none(seconds(1)), 'Age at which a worker is replaced, in seconds.'),
+    Setting('WORKER_MAX_MEMORY', None, or_none(integer(1)), 'Memory at which a worker is replaced, in bytes.'),
+    Setting('WORKER_SPARE', True, kinds.BOOLEAN, 'Keep a loaded process ready to take the place of a dead worker.'),
 )
 
 KNOWN: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in _SETTINGS})

@@ -6,12 +6,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.log import access_logger
 
+from colibris.readiness import drain
+from colibris.server import notify
 from colibris.server.protocol import Runner
 from colibris.server.sockets import BACKLOG, accept_queued, listen, refuse_newcomers
 
@@ -19,17 +21,30 @@ logger = logging.getLogger('colibris.server')
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+#: How much longer than `Shutdown.delay` a process that its supervisor did not tell to stop goes on accepting, in
+#: seconds: the signal may have been for all, and the supervisor sees to it that no newcomer is lost.
+PATIENCE = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
     """How a server ends, in seconds."""
 
-    #: How long connections are accepted after the signal; a balancer or a supervisor may not have heard of it.
+    #: How long it goes on as before but says that it is unready, so that a balancer sends its requests elsewhere.
+    delay: float = 0.0
+    #: How long connections are accepted after that; a supervisor may not have heard of it.
     accept: float = 0.1
     #: How long a connection may stay without a request before it is closed.
     idle: float = 1.0
     #: How long everything in flight may take.
     limit: float = 30.0
+    #: How long closing the application may take.
+    close: float = 20.0
+
+    @property
+    def total(self) -> float:
+        """How long all of it may take."""
+        return self.delay + PATIENCE + self.accept + self.limit + self.close
 
 
 GRACEFUL = Shutdown()
@@ -40,6 +55,7 @@ def die(number: int) -> None:
     logger.warning('ended at once by a second signal')
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the first process of a container is not ended by signals that it does not handle
 
 
 class Stop:
@@ -49,23 +65,33 @@ class Stop:
     further signal.
     """
 
-    def __init__(self, *, again: Callable[[int], None] = die) -> None:
+    def __init__(
+        self, *, again: Callable[[int], None] = die, hurried: Collection[int] = (), signals: Sequence[int] = SIGNALS
+    ) -> None:
+        """*hurried* are the signals after which nothing is delayed."""
         self._event = asyncio.Event()
+        self._now = asyncio.Event()
         self._again = again
+        self._hurried = hurried
         self._starting: asyncio.Task[object] | None = asyncio.current_task()
+        #: Whether a signal has come: the service stops, and not just this process of it.
+        self.signalled = False
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
+        for number in signals:
             loop.add_signal_handler(number, self._handle, number)
 
     def _handle(self, number: int) -> None:
         if self._event.is_set():
             self._again(number)
         else:
-            self.request()
+            self.signalled = True
+            self.request(now=number in self._hurried)
 
-    def request(self) -> None:
-        """Stop as if a signal had come."""
+    def request(self, *, now: bool = True) -> None:
+        """Stop as if a signal had come; with *now* nothing is delayed."""
         self._event.set()
+        if now:
+            self._now.set()
         if self._starting is not None:
             self._starting.cancel()
 
@@ -76,6 +102,13 @@ class Stop:
     async def wait(self) -> None:
         """Wait until it is time to stop."""
         await self._event.wait()
+
+    async def delay(self, seconds: float) -> None:
+        """Wait for *seconds*, or until there is no time for delays any more."""
+        try:
+            await asyncio.wait_for(self._now.wait(), seconds)
+        except TimeoutError:
+            return
 
     def is_set(self) -> bool:
         """Tell whether it is time to stop."""
@@ -114,9 +147,14 @@ async def serve(
         if on_listening is not None:
             on_listening()
         await stop.wait()
+        if not shared:
+            notify.stopping()
+        if stop.signalled:
+            drain(app)
+        await stop.delay(shutdown.delay + (PATIENCE if shared else 0))
         await _finish(runner, servers, sockets, shared=shared, shutdown=shutdown)
     finally:
-        await _close(runner)
+        await _close(runner, shutdown.close)
 
 
 def _settle() -> None:
@@ -167,7 +205,11 @@ async def _finish(
         logger.warning('%d connections did not finish within %g seconds and are cut off', left, shutdown.limit)
 
 
-async def _close(runner: Runner) -> None:
+async def _close(runner: Runner, limit: float) -> None:
     """Close the application; whatever still runs is cancelled."""
     runner._shutdown_timeout = 1.0
-    await runner.cleanup()
+    try:
+        async with asyncio.timeout(limit):
+            await runner.cleanup()
+    except TimeoutError:
+        logger.error('the application did not close within %g seconds', limit)

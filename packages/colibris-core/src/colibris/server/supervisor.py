@@ -1,86 +1,36 @@
-"""Several server processes on the same sockets: started, watched, started again, and ended together."""
+"""Several server processes on the same sockets: started, watched, started again, replaced, and ended together."""
 
 import asyncio
 import logging
+import os
 import signal
 import socket
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
+from colibris.server import notify
 from colibris.server.children import Child
+from colibris.server.keeper import Keeper
+from colibris.server.recycling import reason_to_replace
 from colibris.server.serving import GRACEFUL, Shutdown, Stop, die
 from colibris.server.sockets import refuse_newcomers
+from colibris.server.spare import Spare
 
 logger = logging.getLogger('colibris.server')
 
-#: The pause before a process is started again, in seconds: it doubles while the process keeps dying young.
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-#: A process that lived for so many seconds did not die young.
-STABLE = 10.0
-#: What closing the application may take beyond the requests in flight, in seconds.
-CLOSING = 10.0
-
-
-class Keeper:
-    """Keeps one process running."""
-
-    def __init__(self, name: str, start: Callable[[], Awaitable[Child]]) -> None:
-        self.name = name
-        self._start = start
-        self._stopping = asyncio.Event()
-        self._pause = 0.0
-        self.child: Child | None = None
-
-    async def begin(self) -> bool:
-        """Start the process for the first time; tell whether it came up."""
-        self.child = await self._start()
-        return await self.child.ready()
-
-    async def keep(self) -> int:
-        """Start the process whenever it is not running, until `stop`; return its last exit code."""
-        while True:
-            if self.child is None:
-                if self._stopping.is_set():
-                    return 0
-                self.child = await self._start()
-            if self._stopping.is_set():
-                self.child.signal(signal.SIGTERM)
-            born = time.monotonic()
-            code = await self.child.wait()
-            if self._stopping.is_set():
-                return code if self.child.came_up else 0
-            await self._wait_to_restart(code, time.monotonic() - born)
-            self.child = None
-
-    async def _wait_to_restart(self, code: int, lived: float) -> None:
-        self._pause = FIRST_PAUSE if lived >= STABLE else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
-        logger.error('%s ended (%s); it is started again in %.1f seconds', self.name, _reason(code), self._pause)
-        try:
-            await asyncio.wait_for(self._stopping.wait(), self._pause)
-        except TimeoutError:
-            return
-
-    def stop(self) -> None:
-        """End the process gracefully and do not start it again."""
-        self._stopping.set()
-        if self.child is not None:
-            self.child.signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self.child is not None:
-            self.child.signal(signal.SIGKILL)
-
-
-def _reason(code: int) -> str:
-    return f'signal {signal.Signals(-code).name}' if code < 0 else f'exit code {code}'
+#: What a process may take to end beyond what its own limits add up to, in seconds.
+CLOSING = 2.0
+#: How often age and memory of the processes are looked at, in seconds.
+LOOK_INTERVAL = 1.0
+#: The pause after a process could not be replaced, in seconds; it doubles each time.
+FIRST_RETRY, LONGEST_RETRY = 2.0, 300.0
 
 
 class Supervisor:
     """Runs *workers* server processes on *sockets*, and beside them one process for each of *companions*.
 
-    A companion is the arguments of another command of this program.
+    A companion is the arguments of another command of this program. SIGHUP replaces all of them by new ones, with the
+    code and the settings as they are by then. A *spare* process, loaded and waiting, takes the place of one that dies.
+    Without *shutdown* each process's own settings say how it ends.
     """
 
     def __init__(
@@ -89,45 +39,153 @@ class Supervisor:
         *,
         workers: int,
         companions: Sequence[Sequence[str]] = (),
-        shutdown: Shutdown = GRACEFUL,
+        shutdown: Shutdown | None = None,
+        spare: bool = False,
     ) -> None:
         self._sockets = sockets
         self._shutdown = shutdown
-        serving = [Keeper(f'worker {number}', self._serving) for number in range(1, workers + 1)]
-        self._keepers = [*serving, *(self._companion(arguments) for arguments in companions)]
+        self._workers = [Keeper(f'worker {number}', self._serving) for number in range(1, workers + 1)]
+        self._companions = [self._companion(arguments) for arguments in companions]
+        self._spare = Spare(sockets, shutdown) if spare else None
+        self._replacing = asyncio.Lock()
+        self._reloads: asyncio.Queue[None] = asyncio.Queue()
+
+    @property
+    def _keepers(self) -> list[Keeper]:
+        return [*self._workers, *self._companions]
 
     async def run(self, on_serving: Callable[[], None]) -> int:
         """Run until SIGTERM or SIGINT; return the exit code. *on_serving* is called when the first worker serves.
 
         The first worker shows whether the service starts at all: if it does not, nothing else is started.
         """
-        stop = Stop(again=self._kill)
+        stop = Stop(again=self._kill, hurried=(signal.SIGINT,))
         stop.started()
-        stopping = asyncio.create_task(stop.wait())
-        begun = asyncio.create_task(self._keepers[0].begin())
-        await asyncio.wait({begun, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.done() and not begun.result():
-            assert self._keepers[0].child is not None
-            return abs(await self._keepers[0].child.wait()) or 1
-        keeping = [asyncio.create_task(keeper.keep()) for keeper in self._keepers]
-        if not stopping.done():
-            on_serving()
-        await asyncio.wait({stopping, *keeping}, return_when=asyncio.FIRST_COMPLETED)
-        return await self._end(keeping)
+        self._handle_hangup(stop)
+        async with notify.watched():
+            stopping = asyncio.create_task(stop.wait())
+            begun = asyncio.create_task(self._workers[0].begin())
+            await asyncio.wait({begun, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not stopping.done() and not begun.result():
+                assert self._workers[0].child is not None
+                return abs(await self._workers[0].child.wait()) or 1
+            keeping = [asyncio.create_task(keeper.keep()) for keeper in self._keepers]
+            helping: list[asyncio.Task[None]] = []
+            if not stopping.done():
+                on_serving()
+                helping = [asyncio.create_task(self._reload_on_request()), asyncio.create_task(self._recycle())]
+                helping += [asyncio.create_task(self._spare.keep(self._workers))] if self._spare is not None else []
+            await asyncio.wait({stopping, *keeping, *helping}, return_when=asyncio.FIRST_COMPLETED)
+            return await self._end(stop, keeping, helping)
 
-    async def _end(self, keeping: Sequence[asyncio.Task[int]]) -> int:
+    def _handle_hangup(self, stop: Stop) -> None:
+        """Reload on SIGHUP; but one that tells that the terminal is gone means what it means to all programs."""
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # by nohup
+        on_terminal = _has_terminal()
+
+        def hang_up() -> None:
+            if not on_terminal or _has_terminal():
+                self._reloads.put_nowait(None)
+            elif not ignored:
+                stop.request()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up)
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reloads.get()
+            while not self._reloads.empty():
+                self._reloads.get_nowait()
+            notify.reloading()
+            logger.info('SIGHUP: starting new workers')
+            async with self._replacing:
+                done = await self._reload()
+            notify.ready('serving, reloaded' if done else 'serving; the last reload failed, see the log')
+
+    async def _reload(self) -> bool:
+        """Replace all processes, or none if one of the new ones does not come up; tell which.
+
+        The first new one shows whether the others need to be tried.
+        """
+        successors: list[Child] = []
+        try:
+            for keepers in (self._workers[:1], self._workers[1:]):
+                found = await asyncio.gather(*(keeper.successor(self._fresh) for keeper in keepers))
+                successors += [child for child in found if child is not None]
+                if None in found:
+                    logger.error('not reloaded: the old workers go on')
+                    await _end_all(successors)
+                    return False
+        except asyncio.CancelledError:
+            await _end_all(successors)
+            raise
+        for keeper, child in zip(self._workers, successors, strict=True):
+            keeper.replace(child)
+        for keeper in self._companions:
+            if (child_of := await keeper.successor()) is not None:
+                keeper.replace(child_of)
+        if self._spare is not None:
+            await self._spare.renew()
+        logger.info('reloaded: the old workers finish their requests')
+        return True
+
+    async def _recycle(self) -> None:
+        """Replace those that are too old or too big, one after the other."""
+        pause = FIRST_RETRY
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            for keeper in self._workers:
+                async with self._replacing:
+                    child = keeper.child
+                    if child is None or not child.came_up or child.has_ended:
+                        continue
+                    reason = await reason_to_replace(
+                        child.pid, age=keeper.age, jitter=keeper.jitter, terms=child.terms
+                    )
+                    if reason is None:
+                        continue
+                    logger.info('%s is replaced: %s', keeper.name, reason)
+                    successor = await keeper.successor()
+                if successor is not None:
+                    keeper.replace(successor)
+                    pause = FIRST_RETRY
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_RETRY)
+
+    async def _end(
+        self, stop: Stop, keeping: Sequence[asyncio.Task[int]], helping: Sequence[asyncio.Task[None]]
+    ) -> int:
+        notify.stopping()
+        for task in helping:
+            task.cancel()
+        for keeper in self._workers:
+            keeper.drain()
+        shutdown = self._shutdown_of_workers()
+        await stop.delay(shutdown.delay)
         refuse_newcomers(self._sockets)
         for keeper in self._keepers:
             keeper.stop()
         for sock in self._sockets:  # so that the last worker that stops accepting closes them: newcomers are refused
             sock.close()
-        _, late = await asyncio.wait(keeping, timeout=self._shutdown.limit + CLOSING)
+        _, late = await asyncio.wait(keeping, timeout=shutdown.total + CLOSING)
         if late:
             logger.error('%d processes did not end in time and are killed', len(late))
             for keeper in self._keepers:
                 keeper.kill()
         codes = await asyncio.gather(*keeping)
-        return 1 if any(codes) else 0
+        failures = [
+            result
+            for result in await asyncio.gather(*helping, return_exceptions=True)
+            if isinstance(result, Exception)
+        ]
+        for failure in failures:
+            logger.error('the supervisor failed', exc_info=failure)
+        return 1 if any(codes) or failures else 0
+
+    def _shutdown_of_workers(self) -> Shutdown:
+        children = (keeper.child for keeper in self._workers)
+        return next((child.terms.shutdown for child in children if child is not None and child.came_up), GRACEFUL)
 
     def _kill(self, number: int) -> None:
         for keeper in self._keepers:
@@ -135,6 +193,10 @@ class Supervisor:
         die(number)
 
     async def _serving(self) -> Child:
+        spare = self._spare.take() if self._spare is not None else None
+        return spare or await self._fresh()
+
+    async def _fresh(self) -> Child:
         return await Child.serving(self._sockets, self._shutdown)
 
     @staticmethod
@@ -143,3 +205,14 @@ class Supervisor:
             return await Child.running(arguments)
 
         return Keeper(' '.join(arguments), start)
+
+
+async def _end_all(children: Sequence[Child]) -> None:
+    await asyncio.gather(*(child.stop(child.terms.shutdown.total) for child in children))
+
+
+def _has_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
