@@ -9,13 +9,17 @@ GOOD = {
     'CACHE': [None, {'backend': 'locmem', 'size': 3}],
     'DATABASE': [None, {'backend': 'sqlite'}, 'sqlite:///x.db', 'postgresql://u:p@h/n'],
     'DEBUG': [True, False],
+    'HEALTH': [{}, {'details': True}, {'details': ['10.0.0.0/8', '::1'], 'token': 'x', 'timeout': 1, 'cache': 0}],
     'LISTEN': ['127.0.0.1', ['127.0.0.1', '::1'], ('::1',)],
     'LOGGING_OVERRIDES': [{}, {'root': {'level': 'DEBUG'}}],
     'MAX_REQUEST_BODY_SIZE': [1, 2**40],
     'MIDDLEWARE': [[], ['a.b'], ('a.b', print)],
     'PORT': [0, 80, 65535],
     'SECRET_KEY': ['x', None],
+    'SHUTDOWN': [{}, {'delay': 5, 'idle': 0, 'limit': 2.5, 'close': 10}],
     'TEST_DATABASE': [None, {}, {'name': 'x'}, 'sqlite:///x.db'],
+    'WORKER_MAX_AGE': [None, 1, 3600.5],
+    'WORKER_MAX_MEMORY': [None, 1, 2**30],
 }
 BAD = {
     'API_DOCS_PATH': ['docs', '', 3, False, '/docs/{x}', '//docs', '/a b'],
@@ -23,6 +27,7 @@ BAD = {
     'CACHE': ['locmem', {'size': 3}, [], {3: 4, 'backend': 'x'}],
     'DATABASE': ['x.db', {'name': 'x'}, 3],
     'DEBUG': ['true', 1, None],
+    'HEALTH': [None, {'detail': True}, {'details': 'all'}, {'details': ['10.0.0.1/8']}, {'token': ''}, {'timeout': 0}],
     'LISTEN': ['', [], [''], 3, None],
     'LOGGING': ['x', None],
     'LOGGING_OVERRIDES': [None, []],
@@ -30,9 +35,13 @@ BAD = {
     'MIDDLEWARE': ['a.b', [3], [''], None, {}],
     'PORT': [-1, 65536, '80', 80.0, True, None],
     'SECRET_KEY': ['', 3, b'x'],
+    'SHUTDOWN': [None, 30, {'delays': 1}, {'delay': -1}, {'limit': '5'}, {'close': True}],
     'TASK_QUEUE': [{}],
     'TEMPLATES': [{'paths': []}],
     'TEST_DATABASE': [3, 'x'],
+    'WORKER_MAX_AGE': [0, -5, '60'],
+    'WORKER_MAX_MEMORY': [0, 1.5, '1G'],
+    'WORKER_SPARE': [None, 1],
 }
 
 

@@ -11,9 +11,8 @@ async def worker_of(shop, connect):
     return int((await (await connect(shop.port)).get())[1])
 
 
-async def both_up(shop, number=2):
-    await shop.until(lambda: len(shop.pids()) == number)
-    await asyncio.sleep(1)  # those of which there are several have no other sign
+async def both_up(shop):
+    await shop.until_logged('worker 2 serves')
     return shop.pids()
 
 
@@ -99,7 +98,8 @@ class TestReload:
             '[colibris.commands]\nhelper = beside:helper\n[colibris.command_options]\nrunserver = beside:with_helper\n',
         )
         shop.start('--with-helper')
-        old = await both_up(shop)
+        await shop.until_logged('helper serves')
+        old = shop.pids()
         shop.process.send_signal(signal.SIGHUP)
         await shop.until(lambda: len(shop.pids()) == 2 and not old & shop.pids())
 
@@ -125,9 +125,20 @@ class TestRecycling:
 
     async def test_a_worker_that_takes_too_much_memory_is_replaced(self, shop, connect):
         shop.folder.write('shop/settings.py', 'WORKER_SPARE = False\nWORKER_MAX_MEMORY = 200_000_000\n')
-        greedy = "kept = []\n\nasync def get(request):\n    kept.append(b'x' * 150_000_000)\n    return kept and os.getpid()"
         shop.folder.write(
-            'shop/routes.py', f"import os\nfrom aiohttp import web\n\n{greedy}\n\nROUTES = [web.get('/', get)]\n"
+            'shop/routes.py',
+            """
+            import os
+            from aiohttp import web
+
+            kept = []
+
+            async def get(request):
+                kept.append(b'x' * 150_000_000)
+                return os.getpid()
+
+            ROUTES = [web.get('/', get)]
+            """,
         )
         shop.start('--workers', '1')
         await asyncio.sleep(7)
@@ -150,8 +161,8 @@ class TestSpare:
         shop.folder.write('shop/settings.py', '')
         shop.start('--workers', '1')
         serving = await worker_of(shop, connect)
-        await both_up(shop)
-        return serving, (shop.pids() - {serving}).pop()
+        (spare,) = await shop.until_logged(r'a spare worker is loaded \(process (\d+)\)')
+        return serving, int(spare)
 
     async def test_it_takes_the_place_of_a_dead_worker_and_is_replaced_itself(self, shop, connect):
         serving, spare = await self.started(shop, connect)
@@ -175,7 +186,8 @@ class TestSpare:
         serving, spare = await self.started(shop, connect)
         shop.folder.write('shop/routes.py', shop.views.replace('os.getpid()', '7'))
         shop.process.send_signal(signal.SIGHUP)
-        await shop.until(lambda: len(shop.pids()) == 2 and not {serving, spare} & shop.pids())
+        await shop.until_logged('a spare worker is loaded', 2)
+        await shop.until(lambda: not {serving, spare} & shop.pids())
         assert await worker_of(shop, connect) == 7
         for worker in shop.workers():
             worker.kill()
@@ -201,8 +213,7 @@ class TestFourWorkersAnd64Clients:
     async def four(self, shop):
         shop.folder.write('shop/settings.py', '')
         shop.start('--workers', '4')
-        await shop.until(lambda: len(shop.pids()) == 5, 30)  # with the spare
-        await asyncio.sleep(2)
+        await shop.until_logged('a spare worker is loaded', limit=30)
         return shop
 
     async def test_a_worker_that_is_killed_loses_its_own_requests_and_is_back_within_a_second(self, four, crowd):

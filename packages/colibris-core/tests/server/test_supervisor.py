@@ -206,3 +206,82 @@ async def test_newcomers_are_refused_while_a_worker_finishes_a_request(shop, con
     assert not answer.done()
     assert (await answer)[0] == 200
     assert await shop.exit_code() == 0
+
+
+class TestDrain:
+    async def status(self, client, path='/health/ready'):
+        return (await client.get(path))[0]
+
+    @pytest.mark.parametrize('arguments', [(), ('--workers', '2')])
+    async def test_it_is_unready_then_stops_accepting_then_finishes(self, shop, connect, arguments):
+        shop.folder.write('shop/settings.py', "WORKER_SPARE = False\nSHUTDOWN = {'delay': 2, 'idle': 0.1}\n")
+        shop.start(*arguments)
+        if arguments:
+            await shop.until_logged('worker 2 serves')
+        clients = [await connect(shop.port) for _ in range(10)]
+        assert {await self.status(client) for client in clients} == {200}
+        answer = asyncio.create_task((await connect(shop.port)).get('/?s=4'))
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        shop.process.terminate()
+        await asyncio.sleep(0.5)
+        assert {await self.status(client) for client in clients} == {503}
+        newcomers = [await connect(shop.port) for _ in range(10)]
+        assert {await self.status(client, '/') for client in newcomers} == {200}
+        assert not any(client.closing() for client in newcomers)
+        while True:
+            try:
+                assert await self.status(await connect(shop.port), '/') == 200
+            except ConnectionRefusedError:
+                break
+            await asyncio.sleep(0.05)
+        assert 1.9 < time.monotonic() - began < 3.5
+        assert not answer.done()
+        assert (await answer)[0] == 200
+        assert await shop.exit_code() == 0
+
+    async def test_a_signal_to_the_whole_group_drains_alike(self, shop, hammer):
+        shop.folder.write('shop/settings.py', "WORKER_SPARE = False\nSHUTDOWN = {'delay': 1}\n")
+        shop.start('--workers', '2')
+        await shop.until_logged('worker 2 serves')
+        began = time.monotonic()
+        answers = await hammer(shop.port, lambda: shop.signal_all(signal.SIGTERM), after=0.5)
+        assert min(answers) > 0
+        assert time.monotonic() - began > 1.4
+        assert await shop.exit_code() == 0
+
+    @pytest.mark.parametrize('arguments', [(), ('--workers', '1')])
+    async def test_somebody_at_the_keyboard_does_not_wait(self, shop, arguments):
+        shop.folder.write('shop/settings.py', "WORKER_SPARE = False\nSHUTDOWN = {'delay': 30}\n")
+        shop.start(*arguments)
+        shop.signal_all(signal.SIGINT)
+        assert await shop.exit_code(5) == 0
+
+    async def test_the_settings_limit_how_long_it_finishes_and_closes(self, shop, connect):
+        shop.folder.write('shop/settings.py', "SHUTDOWN = {'limit': 0.5, 'close': 0.5}\n")
+        shop.folder.write(
+            'shop/app.py',
+            """
+            import asyncio
+
+            async def init(app):
+                async def close(app):
+                    await asyncio.sleep(60)
+                app.on_cleanup.append(close)
+            """,
+        )
+        shop.start()
+        client = await connect(shop.port)
+        client.writer.write(b'GET /?s=60 HTTP/1.1\r\nHost: x\r\n\r\n')
+        await asyncio.sleep(0.3)
+        shop.process.terminate()
+        assert await shop.exit_code(6) == 0
+        assert '1 connections did not finish within 0.5 seconds' in shop.log
+        assert 'the application did not close within 0.5 seconds' in shop.log
+
+    async def test_a_worker_that_is_told_alone_to_end_is_replaced(self, shop, connect):
+        shop.start('--workers', '1')
+        (worker,) = shop.workers()
+        worker.terminate()
+        await shop.until_logged('worker 1 is back')
+        assert (await (await connect(shop.port)).get())[0] == 200

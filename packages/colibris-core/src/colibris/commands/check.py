@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from colibris import plugins
-from colibris.checks import GROUP, Check, Level, Problem
+from colibris.checks import GROUP, Check, Level, Problem, is_for_deployment
 from colibris.commands.context import Place, describe, load_project, run_async
 from colibris.conf import settings
 from colibris.plugins import PluginError
@@ -29,8 +29,11 @@ DOCUMENTATION = 'API documentation'
 
 
 @click.command()
+@click.option(
+    '--deploy', is_flag=True, help='Look for what is unsafe in production, too; this asks the database, for one.'
+)
 @click.pass_context
-def check(ctx: click.Context) -> None:
+def check(ctx: click.Context, deploy: bool) -> None:
     """Look for mistakes in settings, plug-ins, routes and schemas, and what packages add; nothing is opened.
 
     The exit code is 1 if there are errors.
@@ -38,7 +41,7 @@ def check(ctx: click.Context) -> None:
     report = Report(ctx)
     report.run('settings', _check_settings)
     if settings.loaded:
-        for name, function in _checks():
+        for name, function in _checks(deploy=deploy):
             report.run(name, function)
     else:
         click.echo('The rest can be checked once the settings are right.')
@@ -106,19 +109,33 @@ def _result(function: Check) -> Iterable[Problem]:
     return result
 
 
-def _checks() -> Iterator[tuple[str, Check]]:
+def _checks(*, deploy: bool) -> Iterator[tuple[str, Check]]:
     yield PLUGINS, _check_plugins
     yield SUBSYSTEMS, _check_subsystems
     yield APPLICATION, _check_application
     yield DOCUMENTATION, _check_documentation
+    if deploy:
+        from colibris import deployment
+
+        yield from deployment.CHECKS.items()
     for name, entry_points in plugins.found(GROUP).items():
         for entry_point in entry_points:
-            yield name, functools.partial(_run_added, entry_point)
+            check = _added(entry_point)
+            if deploy or not is_for_deployment(check):
+                yield name, check
 
 
-def _run_added(entry_point: EntryPoint) -> Iterable[Problem] | Awaitable[Iterable[Problem]]:
-    check: Check = load_entry_point(entry_point)
-    return check()
+def _added(entry_point: EntryPoint) -> Check:
+    """Return the check of a distribution; one that does not load is a check that raises why."""
+    try:
+        check: Check = load_entry_point(entry_point)
+    except Exception as error:
+        return functools.partial(_raise, error)
+    return check
+
+
+def _raise(error: Exception) -> Iterable[Problem]:
+    raise error
 
 
 def _check_settings() -> Iterable[Problem]:

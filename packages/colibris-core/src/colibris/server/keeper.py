@@ -31,7 +31,8 @@ class Keeper:
         self._leaving: dict[Child, asyncio.Task[int]] = {}
         self._pause = 0.0
         self.child: Child | None = None
-        self._born = self._died = time.monotonic()
+        self._born = time.monotonic()
+        self._died: float | None = None
         self._telling: asyncio.Task[None] | None = None
         #: What `age` is compared with: a little less than 1, another one for each process, so that not all go at once.
         self.jitter = 1.0
@@ -84,7 +85,11 @@ class Keeper:
 
     async def _tell_back(self, child: Child) -> None:
         if await child.ready():
-            logger.info('%s is back after %.2f seconds', self.name, time.monotonic() - self._died)
+            if self._died is None:
+                logger.info('%s serves (process %d)', self.name, child.pid)
+            else:
+                passed = time.monotonic() - self._died
+                logger.info('%s is back after %.2f seconds (process %d)', self.name, passed, child.pid)
 
     async def _end_of(self, child: Child) -> int:
         """Wait until *child* ends or another one has taken its place."""
@@ -130,6 +135,7 @@ class Keeper:
         """Let *child* take the place of the present process, which ends gracefully."""
         old = self.child
         self._take(child)
+        logger.info('%s is process %d now', self.name, child.pid)
         self._swapped.set()
         if old is not None:
             self._see_off(old)

@@ -52,6 +52,7 @@ class Spare:
                 self._taken.clear()
                 child = self._child = await Child.serving(self._sockets, self._shutdown, spare=True)
                 if await child.is_loaded():
+                    logger.info('a spare worker is loaded (process %d)', child.pid)
                     pause = FIRST_PAUSE
                     await self._gone(child)
                 if not self._taken.is_set():

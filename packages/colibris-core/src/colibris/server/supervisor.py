@@ -139,9 +139,7 @@ class Supervisor:
                     child = keeper.child
                     if child is None or not child.came_up or child.has_ended:
                         continue
-                    reason = await reason_to_replace(
-                        child.pid, age=keeper.age, jitter=keeper.jitter, terms=child.terms
-                    )
+                    reason = await reason_to_replace(child.pid, age=keeper.age, jitter=keeper.jitter, terms=child.terms)
                     if reason is None:
                         continue
                     logger.info('%s is replaced: %s', keeper.name, reason)
@@ -175,9 +173,7 @@ class Supervisor:
                 keeper.kill()
         codes = await asyncio.gather(*keeping)
         failures = [
-            result
-            for result in await asyncio.gather(*helping, return_exceptions=True)
-            if isinstance(result, Exception)
+            result for result in await asyncio.gather(*helping, return_exceptions=True) if isinstance(result, Exception)
         ]
         for failure in failures:
             logger.error('the supervisor failed', exc_info=failure)
