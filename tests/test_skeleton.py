@@ -228,10 +228,10 @@ def test_the_last_stage_of_the_image_is_a_server_that_is_not_root(project: Proje
     stages = re.split(r'^(?=FROM )', (project.folder / 'Dockerfile').read_text(), flags=re.MULTILINE)
 
     assert stages[-1].splitlines()[0].endswith(' AS server')
-    assert re.search(r'^USER shopfloor$', stages[-1], re.MULTILINE)
+    assert re.search(r'^USER 1000:1000$', stages[-3], re.MULTILINE)
     assert re.search(r'^EXPOSE 8888$', stages[-1], re.MULTILINE)
     assert '/health/live' in stages[-1]
-    assert 'pip' not in stages[-1]
+    assert not any('pip' in stage for stage in stages[-3:])
 
 
 def test_the_built_project_serves_where_only_its_wheel_is_installed(

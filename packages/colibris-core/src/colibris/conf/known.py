@@ -50,7 +50,7 @@ _BACKEND = or_none(kinds.BACKEND)
 _HEALTH = options(
     {'details': kinds.VIEWERS, 'token': or_none(kinds.TEXT), 'timeout': seconds(0.01), 'cache': seconds()}
 )
-_SHUTDOWN = options({'delay': seconds(), 'idle': seconds(), 'limit': seconds(), 'close': seconds()})
+_SHUTDOWN = options({'delay': seconds(), 'idle': seconds(), 'limit': seconds(), 'close': seconds(0.1)})
 _SETTINGS = (
     Setting('API_DOCS_PATH', '/api/docs', or_none(kinds.URL_PATH), 'Where the API documentation is served.'),
     Setting('AUTHENTICATION', None, _BACKEND, 'Tells whose request it is.'),

@@ -63,13 +63,13 @@ class Inheritance:
         for sock in sockets:
             sock.setblocking(False)
         line = socket.socket(fileno=given['line'])
-        line.setblocking(False)
         shutdown = Shutdown(**given['shutdown']) if given['shutdown'] is not None else None
         return cls(sockets, line, shutdown, given['spare'])
 
     def obey(self, orders: Mapping[bytes, Callable[[], None]], *, orphaned: Callable[[], None]) -> None:
         """Call what belongs to each order that the parent sends from now on; *orphaned* when the parent has ended."""
         loop = asyncio.get_running_loop()
+        self.line.setblocking(False)
 
         def read() -> None:
             try:
@@ -90,9 +90,10 @@ class Inheritance:
         """Tell the parent that this process could serve at once."""
         self._tell({'state': 'loaded'})
 
-    def tell_ready(self, terms: Terms) -> None:
-        """Tell the parent that this process accepts connections."""
-        self._tell({'state': 'ready', 'terms': asdict(terms)})
+    def tell_ready(self, terms: Terms | None = None) -> None:
+        """Tell the parent that this process is at work, and what its settings say about its life."""
+        told = terms or Terms(self.shutdown or GRACEFUL)
+        self._tell({'state': 'ready', 'terms': asdict(told)})
 
     def _tell(self, message: Mapping[str, object]) -> None:
         with contextlib.suppress(OSError):

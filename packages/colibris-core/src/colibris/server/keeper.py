@@ -64,7 +64,11 @@ class Keeper:
             if self.child is None:
                 if self._stopping.is_set():
                     return await self._last(0)
-                started = await self._start()
+                try:
+                    started = await self._start()
+                except OSError as exc:
+                    await self._wait_to_restart(f'cannot be started: {exc}', 0)
+                    continue
                 if self.child is None:
                     self._take(started)
                     self._telling = asyncio.create_task(self._tell_back(started))
@@ -81,7 +85,7 @@ class Keeper:
                 return await self._last(code if child.came_up else 0)
             self.child = None
             self._died = time.monotonic()
-            await self._wait_to_restart(code, self.age)
+            await self._wait_to_restart(f'ended ({_reason(code)})', self.age)
 
     async def _tell_back(self, child: Child) -> None:
         if await child.ready():
@@ -107,9 +111,9 @@ class Keeper:
         """Wait for those that were replaced, too; return the exit code of them all."""
         return code or max([0, *await asyncio.gather(*self._leaving.values())], key=abs)
 
-    async def _wait_to_restart(self, code: int, lived: float) -> None:
+    async def _wait_to_restart(self, reason: str, lived: float) -> None:
         self._pause = FIRST_PAUSE if lived >= STABLE else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
-        logger.error('%s ended (%s); it is started again in %.1f seconds', self.name, _reason(code), self._pause)
+        logger.error('%s %s; it is started again in %.1f seconds', self.name, reason, self._pause)
         try:
             await asyncio.wait_for(self._stopping.wait(), self._pause)
         except TimeoutError:
@@ -117,7 +121,11 @@ class Keeper:
 
     async def successor(self, start: Callable[[], Awaitable[Child]] | None = None) -> Child | None:
         """Start another process beside the present one, by *start* if it is given; None if it does not come up."""
-        child = await (start or self._start)()
+        try:
+            child = await (start or self._start)()
+        except OSError as exc:
+            logger.error('%s: its successor cannot be started: %s', self.name, exc)
+            return None
         try:
             async with asyncio.timeout(START_LIMIT):
                 if await child.ready():

@@ -25,6 +25,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: seconds: the signal may have been for all, and the supervisor sees to it that no newcomer is lost.
 PATIENCE = 1.0
 
+#: How long what did not finish in time may take to notice that it is cut off, in seconds.
+CUT_OFF = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
@@ -44,7 +47,7 @@ class Shutdown:
     @property
     def total(self) -> float:
         """How long all of it may take."""
-        return self.delay + PATIENCE + self.accept + self.limit + self.close
+        return self.delay + PATIENCE + self.accept + self.limit + CUT_OFF + self.close
 
 
 GRACEFUL = Shutdown()
@@ -207,9 +210,9 @@ async def _finish(
 
 async def _close(runner: Runner, limit: float) -> None:
     """Close the application; whatever still runs is cancelled."""
-    runner._shutdown_timeout = 1.0
+    runner._shutdown_timeout = CUT_OFF
     try:
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(CUT_OFF + limit):
             await runner.cleanup()
     except TimeoutError:
         logger.error('the application did not close within %g seconds', limit)

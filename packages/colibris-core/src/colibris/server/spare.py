@@ -50,18 +50,28 @@ class Spare:
                 while not all(keeper.is_up for keeper in workers):  # noqa: ASYNC110  # they may die at any time
                     await asyncio.sleep(LOOK_INTERVAL)
                 self._taken.clear()
-                child = self._child = await Child.serving(self._sockets, self._shutdown, spare=True)
-                if await child.is_loaded():
-                    logger.info('a spare worker is loaded (process %d)', child.pid)
+                if await self._load():
                     pause = FIRST_PAUSE
-                    await self._gone(child)
                 if not self._taken.is_set():
-                    logger.warning('the spare worker ended; another one is started in %.1f seconds', pause)
+                    logger.warning('there is no spare worker; another one is started in %.1f seconds', pause)
                     self._child = None
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
         finally:
             await self.renew()
+
+    async def _load(self) -> bool:
+        """Start a process, and wait until it is taken or ends; tell whether it was loaded."""
+        try:
+            child = self._child = await Child.serving(self._sockets, self._shutdown, spare=True)
+        except OSError as exc:
+            logger.error('a spare worker cannot be started: %s', exc)
+            return False
+        if not await child.is_loaded():
+            return False
+        logger.info('a spare worker is loaded (process %d)', child.pid)
+        await self._gone(child)
+        return True
 
     async def _gone(self, child: Child) -> None:
         """Wait until *child* is taken or has ended."""

@@ -121,11 +121,11 @@ class Supervisor:
             raise
         for keeper, child in zip(self._workers, successors, strict=True):
             keeper.replace(child)
-        for keeper in self._companions:
-            if (child_of := await keeper.successor()) is not None:
-                keeper.replace(child_of)
         if self._spare is not None:
             await self._spare.renew()
+        for keeper in self._companions:
+            if (companion := await keeper.successor()) is not None:
+                keeper.replace(companion)
         logger.info('reloaded: the old workers finish their requests')
         return True
 
