@@ -157,10 +157,10 @@ class TestDetails:
             ({'HEALTH': {'details': ['10.0.0.0/8', '::1']}}, {}, False),
             ({'HEALTH': {'details': ['127.0.0.0/8']}}, {'X-Forwarded-For': '127.0.0.1'}, False),
             ({'HEALTH': {'details': ['127.0.0.0/8']}}, {'Forwarded': 'for=127.0.0.1'}, False),
-            ({'HEALTH': {'token': 'open sesame'}}, {'Authorization': 'Bearer open sesame'}, True),
-            ({'HEALTH': {'token': 'open sesame'}}, {'Authorization': 'Bearer open'}, False),
+            ({'HEALTH': {'token': 'open sesame'}}, {'X-Health-Token': 'open sesame'}, True),
+            ({'HEALTH': {'token': 'open sesame'}}, {'X-Health-Token': 'open'}, False),
             ({'HEALTH': {'token': 'open sesame'}}, {}, False),
-            ({}, {'Authorization': 'Bearer None'}, False),
+            ({'HEALTH': {'token': None}}, {'X-Health-Token': 'None'}, False),
         ],
     )
     async def test_who_is_shown_them(self, stock, settings, headers, shown):

@@ -168,3 +168,96 @@ def test_a_view_whose_schema_is_not_compiled_is_told_and_no_error(project_folder
     assert 'info: shop.routes.ItemSchema, which loads the body of POST /items, is not compiled' in result.stdout
     assert 'strip' in result.stdout
     assert 'No problems found.' in result.stdout
+
+
+class TestDeploy:
+    CHECKS = """
+        from colibris.checks import Problem, for_deployment
+
+        @for_deployment
+        async def doors():
+            return [Problem('a door is open', 'close it')]
+    """
+
+    def test_it_looks_for_what_is_unsafe_beside_mistakes(self, project_folder):
+        project_folder.write('shop/settings.py', "DEBUG = True\nSECRET_KEY = 'abc'\n")
+        result = project_folder.run('check', '--deploy')
+        assert result.returncode == 1
+        assert 'settings: ok' in result.stdout
+        assert 'error: DEBUG (settings.py) is on' in result.stdout
+        assert 'error: SECRET_KEY (settings.py) is weak' in result.stdout
+        assert 'warning: SECRET_KEY stands in settings.py' in result.stdout
+
+    def test_warnings_alone_are_no_failure(self, project_folder):
+        project_folder.write('shop/settings.py', f"LISTEN = '127.0.0.1'\nSECRET_KEY = '{'aB3-dE6_gH9' * 4}'\n")
+        result = project_folder.run('check', '--deploy')
+        assert result.returncode == 0, result.stdout
+        assert 'warning: AUTHENTICATION is not set' in result.stdout
+
+    def test_plain_check_says_nothing_of_it(self, project_folder):
+        project_folder.write('shop/settings.py', 'DEBUG = True\n')
+        result = project_folder.run('check')
+        assert result.returncode == 0
+        assert 'DEBUG' not in result.stdout
+
+    def test_distributions_add_to_it(self, project_folder):
+        project_folder.install('guards', self.CHECKS, '[colibris.checks]\ndoors = guards:doors\n')
+        result = project_folder.run('check', '--deploy')
+        assert result.returncode == 1
+        assert 'doors:\n  error: a door is open (close it)\n' in result.stdout
+        assert 'doors' not in project_folder.run('check').stdout
+
+    def test_migrations_that_the_database_lacks(self, project_folder):
+        pytest.importorskip('colibris.persist.checks')
+        project_folder.write('shop/settings.py', "DATABASE = 'sqlite:///shop.db'\n")
+        project_folder.write(
+            'shop/models.py',
+            """
+            from colibris.persist import Model, fields
+
+            class Item(Model):
+                id = fields.IntField(primary_key=True)
+
+                class Meta:
+                    table = 'items'
+        """,
+        )
+        project_folder.run('makemigrations')
+        result = project_folder.run('check', '--deploy')
+        assert 'error: migrations are not applied: 0001_initial (run migrate)' in result.stdout
+        project_folder.run('migrate')
+        result = project_folder.run('check', '--deploy')
+        assert 'applied migrations: ok' in result.stdout
+        assert 'warning: DATABASE is a file' in result.stdout
+
+    def test_a_database_that_cannot_be_asked(self, project_folder):
+        pytest.importorskip('colibris.persist.postgresql')
+        project_folder.write('shop/settings.py', "DATABASE = 'postgresql://shop:hush-hush@127.0.0.1:1/shop'\n")
+        result = project_folder.run('check', '--deploy')
+        assert result.returncode == 1
+        assert 'error: which migrations are applied cannot be told: PostgreSQL at 127.0.0.1:1' in result.stdout
+        assert 'hush-hush' not in result.stdout
+
+    def test_the_way_to_the_database(self, project_folder):
+        pytest.importorskip('colibris.persist.postgresql')
+        project_folder.write(
+            'shop/settings.py',
+            "DATABASE = 'postgresql://shop@db.example.invalid/shop'\n",
+        )
+        result = project_folder.run('check', '--deploy')
+        assert 'error: DATABASE: what goes to db.example.invalid' in result.stdout
+        assert 'error: DATABASE has no password' in result.stdout
+
+    def test_backends_that_guard_nothing(self, project_folder):
+        pytest.importorskip('colibris.authentication')
+        project_folder.write(
+            'shop/settings.py', "AUTHENTICATION = {'backend': 'null'}\nAUTHORIZATION = {'backend': 'null'}\n"
+        )
+        result = project_folder.run('check', '--deploy')
+        assert "error: AUTHENTICATION is 'null'" in result.stdout
+        assert "error: AUTHORIZATION is 'null'" in result.stdout
+
+    def test_emails_that_are_not_sent(self, project_folder):
+        pytest.importorskip('colibris.email')
+        project_folder.write('shop/settings.py', "EMAIL = {'backend': 'console'}\n")
+        assert 'EMAIL (settings.py) sends nothing: ConsoleBackend' in project_folder.run('check', '--deploy').stdout

@@ -26,7 +26,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 1.0
 
 #: How long what did not finish in time may take to notice that it is cut off, in seconds.
-CUT_OFF = 1.0
+CUT_OFF = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ async def _finish(
 
 async def _close(runner: Runner, limit: float) -> None:
     """Close the application; whatever still runs is cancelled."""
-    runner._shutdown_timeout = CUT_OFF
+    runner._shutdown_timeout = CUT_OFF * 0.4  # aiohttp waits twice as long
     try:
         async with asyncio.timeout(CUT_OFF + limit):
             await runner.cleanup()
