@@ -210,13 +210,15 @@ def test_a_lock_file_is_honoured(
     assert list(venv.glob('lib/python*/site-packages/click-8.2.1.dist-info'))
 
 
-class TestCompose:
-    @pytest.fixture(scope='class')
-    def services(self, project: Project) -> dict[str, Any]:
-        text = (project.folder / 'docker-compose.yml').read_text()
-        found: dict[str, Any] = yaml.safe_load(re.sub(r'\$\{\w+:[-?]([^}]*)\}', r'\1', text))['services']
-        return found
+@pytest.fixture(scope='module')
+def services(project: Project) -> dict[str, Any]:
+    """The services of Compose, their variables filled in."""
+    text = (project.folder / 'docker-compose.yml').read_text()
+    found: dict[str, Any] = yaml.safe_load(re.sub(r'\$\{\w+:[-?]([^}]*)\}', r'\1', text))['services']
+    return found
 
+
+class TestCompose:
     @pytest.mark.parametrize(
         ('profile', 'expected'),
         [
@@ -266,14 +268,16 @@ def test_the_unit_of_systemd_is_valid(project: Project, built: Path, tmp_path: P
     assert command[1:] == ['runserver', '--workers', '2']
 
 
-class TestKubernetes:
-    @pytest.fixture(scope='class')
-    def manifests(self) -> list[dict[str, Any]]:
-        page = (ROOT / 'docs/production.md').read_text()
-        block = re.search(r'^```yaml\n# deploy/kubernetes.yaml\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
-        assert block is not None
-        return list(yaml.safe_load_all(block[1]))
+@pytest.fixture(scope='module')
+def manifests() -> list[dict[str, Any]]:
+    """The manifests of the guide."""
+    page = (ROOT / 'docs/production.md').read_text()
+    block = re.search(r'^```yaml\n# deploy/kubernetes.yaml\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    return list(yaml.safe_load_all(block[1]))
 
+
+class TestKubernetes:
     def test_the_manifests_of_the_guide_are_valid(self, manifests: list[dict[str, Any]]) -> None:
         for manifest in manifests:
             kubernetes_validate.validate(manifest, '1.33', strict=True)
