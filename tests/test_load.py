@@ -136,7 +136,8 @@ def served(request: pytest.FixtureRequest, folder: Path, key: str) -> Iterator[S
     environment = {**CURRENT.variables, 'DEBUG': 'false', 'LISTEN': '127.0.0.1', 'PORT': str(port)}
     log = folder / 'server.log'
     with log.open('w') as output:
-        command = [folder / folder.name / 'manage.py', 'runserver', '--workers', str(request.param)]
+        workers = ['--workers', str(request.param)] if request.param > 1 else []
+        command = [folder / folder.name / 'manage.py', 'runserver', *workers]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
     try:
         wait_for_health(f'http://127.0.0.1:{port}/health', process, log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -16,6 +17,8 @@ from colibris.commands.context import current_project, package_folder, project_c
 
 if TYPE_CHECKING:
     from colibris.server.children import Inheritance, Terms
+
+logger = logging.getLogger('colibris.server')
 
 _COMPANIONS = 'colibris.commands.runserver.companions'
 
@@ -69,10 +72,15 @@ def runserver(ctx: click.Context, listen: Sequence[str], port: int | None, worke
 
 async def _serve(sockets: Sequence[socket.socket]) -> int:
     from colibris.app import create_app
+    from colibris.conf import settings
     from colibris.server import notify
     from colibris.server.serving import SIGNALS, Stop, serve
 
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # by nohup
+    if settings.WORKER_MAX_AGE is not None or settings.WORKER_MAX_MEMORY is not None:
+        logger.warning(
+            'WORKER_MAX_AGE and WORKER_MAX_MEMORY do nothing: nobody replaces this process without --workers'
+        )
     stop = Stop(hurried=(signal.SIGINT,), signals=SIGNALS if ignored else (*SIGNALS, signal.SIGHUP))
     async with notify.watched():
         await serve(
@@ -180,8 +188,6 @@ def _announcer(sockets: Sequence[socket.socket], workers: int = 1) -> Callable[[
 
 def _access_log() -> bool:
     """Whether each request is logged: only in DEBUG, as it costs as much as serving one, and only if it is wanted."""
-    import logging
-
     from colibris.conf import settings
 
     return bool(settings.DEBUG) and logging.getLogger('aiohttp.access').isEnabledFor(logging.INFO)
