@@ -96,6 +96,12 @@ async def test_the_pause_grows_while_it_dies_young(keep, caplog):
     await until(lambda: 'in 0.2 seconds' in caplog.text)
 
 
+async def test_one_that_ends_by_the_signal_that_it_was_sent_ended_well(keep):
+    keeper, _, task = await keep('sleep 60')
+    keeper.stop()
+    assert await task == 0
+
+
 class TestReasons:
     async def reason(self, pid=1, *, age, jitter=1.0, **terms):
         return await reason_to_replace(pid, age=age, jitter=jitter, terms=Terms(Shutdown(), **terms))

@@ -82,7 +82,8 @@ class Keeper:
             if self.child is not child:
                 continue
             if self._stopping.is_set():
-                return await self._last(code if child.came_up else 0)
+                ended_as_told = not child.came_up or code == -signal.SIGTERM
+                return await self._last(0 if ended_as_told else code)
             self.child = None
             self._died = time.monotonic()
             await self._wait_to_restart(f'ended ({_reason(code)})', self.age)
