@@ -1,7 +1,12 @@
 """Workers that take the place of others: after SIGHUP, at an age, at a size, and from the spare."""
 
 import asyncio
+import fcntl
+import os
+import pty
 import signal
+import subprocess
+import termios
 
 import psutil
 import pytest
@@ -102,6 +107,27 @@ class TestReload:
         old = shop.pids()
         shop.process.send_signal(signal.SIGHUP)
         await shop.until(lambda: len(shop.pids()) == 2 and not old & shop.pids())
+
+    @pytest.mark.parametrize('arguments', [(), ('--workers', '1')])
+    def test_a_terminal_that_goes_away_ends_the_service(self, shop, arguments):
+        master, slave = pty.openpty()
+        process = subprocess.Popen(
+            shop.folder.command('runserver', '--port', str(shop.port), *arguments),
+            cwd=shop.folder.root,
+            stdin=slave,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        try:
+            os.close(slave)
+            process.stdout.readline()
+            os.close(master)
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+            process.communicate()
 
     async def test_one_process_ends_gracefully_on_sighup(self, shop, connect):
         shop.start()
