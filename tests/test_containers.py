@@ -65,9 +65,9 @@ class Builder:
     def _here(self, text: str) -> str:
         return re.sub(r'(?<![\w.])/(venv|src|tmp)\b', rf'{self._root}/\1', text)
 
-    def build(self, stage: Stage) -> Path:
-        """Run the steps; return the environment that they make."""
-        for instruction, text in stage.steps:
+    def build(self, stage: Stage, *, until: tuple[str, str] | None = None) -> Path:
+        """Run the steps, all or those before *until*; return the environment that they make."""
+        for instruction, text in stage.steps[: stage.steps.index(until) if until else None]:
             if instruction == 'ARG':
                 name, _, value = text.partition('=')
                 self._variables[name] = value
@@ -186,28 +186,31 @@ def requirements_lock(project: Path, versions: dict[str, str]) -> None:
     (project / 'requirements.lock').write_text(''.join(f'{name}=={version}\n' for name, version in versions.items()))
 
 
-def pipfile_lock(project: Path, versions: dict[str, str]) -> None:
-    default = {name: {'version': f'=={version}'} for name, version in versions.items()}
-    own = {'shop-floor': {'editable': True, 'path': '.'}}
-    meta = {'hash': {'sha256': ''}, 'pipfile-spec': 6, 'requires': {}, 'sources': []}
-    (project / 'Pipfile.lock').write_text(json.dumps({'_meta': meta, 'default': default | own, 'develop': {}}))
-
-
-@pytest.mark.parametrize('write_lock', [requirements_lock, pipfile_lock])
-def test_a_lock_file_is_honoured(
-    write_lock: Any,
-    project: Project,
-    environment: Environment,
-    python: Environment,
-    distributions: Distributions,
-    tmp_path: Path,
+def test_nothing_is_installed_beside_what_a_lock_file_says(
+    project: Project, environment: Environment, python: Environment, distributions: Distributions, tmp_path: Path
 ) -> None:
     folder = tmp_path / 'project'
     shutil.copytree(project.folder, folder)
-    write_lock(folder, pinned(environment))
+    versions = pinned(environment)
+    requirements_lock(folder, versions)
     builder = Builder(tmp_path / 'build', folder, python, distributions.wheels)
     venv = builder.build(stages_of(folder / 'Dockerfile')['build'])
+    installed = {path.name.partition('-')[0].lower() for path in venv.glob('lib/python*/site-packages/*.dist-info')}
     assert list(venv.glob('lib/python*/site-packages/click-8.2.1.dist-info'))
+    assert installed == {name.replace('-', '_').replace('.', '_') for name in versions} | {'shop_floor'}
+
+
+def test_a_lock_file_of_pipenv_is_honoured(
+    project: Project, python: Environment, distributions: Distributions, tmp_path: Path
+) -> None:
+    folder = tmp_path / 'project'
+    shutil.copytree(project.folder, folder)
+    default = {'click': {'version': '==8.2.1'}, 'shop-floor': {'editable': True, 'path': '.'}}
+    meta = {'hash': {'sha256': ''}, 'pipfile-spec': 6, 'requires': {}, 'sources': []}
+    (folder / 'Pipfile.lock').write_text(json.dumps({'_meta': meta, 'default': default, 'develop': {}}))
+    builder = Builder(tmp_path / 'build', folder, python, distributions.wheels)
+    venv = builder.build(stages_of(folder / 'Dockerfile')['build'], until=('COPY', '. .'))
+    assert [path.name for path in venv.glob('lib/python*/site-packages/*.dist-info')] == ['click-8.2.1.dist-info']
 
 
 @pytest.fixture(scope='module')

@@ -114,6 +114,7 @@ class TestReasons:
 
     async def test_memory(self):
         process = await asyncio.create_subprocess_exec('sleep', '60')
+        await asyncio.sleep(0.5)  # it has loaded itself by then
         memory = await resident_memory(process.pid)
         assert 10_000 < memory < 100_000_000
         assert await self.reason(process.pid, age=60, max_memory=memory * 2) is None

@@ -212,7 +212,9 @@ async def _close(runner: Runner, limit: float) -> None:
     """Close the application; whatever still runs is cancelled."""
     runner._shutdown_timeout = CUT_OFF * 0.4  # aiohttp waits twice as long
     try:
-        async with asyncio.timeout(CUT_OFF + limit):
+        async with asyncio.timeout(CUT_OFF + limit) as time:
             await runner.cleanup()
     except TimeoutError:
+        if not time.expired():
+            raise
         logger.error('the application did not close within %g seconds', limit)
