@@ -122,6 +122,7 @@ def test_every_route_of_the_project_is_in_it_but_those_that_hide(document):
         '/api/v1/hello/{name}': {'get', 'post'},
         '/health': {'get'},
         '/health/live': {'get'},
+        '/health/ready': {'get'},
         '/items': {'get', 'post'},
         '/items/import': {'post'},
         '/items/{id}': {'get', 'put', 'patch', 'delete'},
@@ -134,6 +135,7 @@ def test_operation_ids_are_made_of_path_and_action(document):
         'api_v1_hello_create',
         'api_v1_hello_retrieve',
         'health_live_retrieve',
+        'health_ready_retrieve',
         'health_retrieve',
         'items_create',
         'items_destroy',
@@ -420,3 +422,4 @@ def test_title_and_version_come_from_the_distribution_that_is_installed():
 def test_the_health_check_says_what_it_answers_when_it_fails(document):
     assert document['paths']['/health']['get']['responses'].keys() == {'200', '500'}
     assert document['paths']['/health/live']['get']['responses'].keys() == {'200'}
+    assert document['paths']['/health/ready']['get']['responses'].keys() == {'200', '503'}

@@ -109,7 +109,7 @@ async def test_the_document_lists_the_routes_of_the_project_and_not_its_own(serv
     client = await serve()
     resp = await client.get('/api/docs/openapi.json')
     assert resp.content_type == 'application/json'
-    assert list((await resp.json())['paths']) == ['/health', '/health/live', '/hello']
+    assert list((await resp.json())['paths']) == ['/health', '/health/live', '/health/ready', '/hello']
 
 
 @pytest.mark.parametrize('path', ['/api/docs', '/api/docs/openapi.json', '/api/docs/page.js'])
