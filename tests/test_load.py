@@ -129,6 +129,14 @@ class Served:
         return sum(process.memory_info().rss for process in [parent, *parent.children(recursive=True)])
 
 
+def wait_for_spare(log: Path) -> None:
+    """Wait for the last process that is started."""
+    end = time.monotonic() + 60
+    while 'a spare worker is loaded' not in log.read_text():
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.1)
+
+
 @pytest.fixture(params=[1, 2], ids=['one process', 'two workers'])
 def served(request: pytest.FixtureRequest, folder: Path, key: str) -> Iterator[Served]:
     with socket.create_server(('127.0.0.1', 0)) as free:
@@ -142,7 +150,7 @@ def served(request: pytest.FixtureRequest, folder: Path, key: str) -> Iterator[S
     try:
         wait_for_health(f'http://127.0.0.1:{port}/health', process, log)
         if request.param > 1:
-            time.sleep(3)  # the first worker serves before the others have started
+            wait_for_spare(log)  # the first worker serves before the others have started
         yield Served(port, process, log, key)
     finally:
         process.terminate()

@@ -80,6 +80,33 @@ class TestReload:
         assert await shop.exit_code() == 0
         assert not any(psutil.pid_exists(pid) for pid in pids)
 
+    async def test_a_stop_ends_those_that_are_up_already_gracefully(self, shop, connect):
+        shop.start('--workers', '2')
+        old = await both_up(shop)
+        source = """
+            import asyncio, os
+
+            async def init(app):
+                try:
+                    os.mkdir('first')
+                except FileExistsError:
+                    await asyncio.sleep(60)
+        """
+        shop.folder.write('shop/app.py', source)
+        shop.process.send_signal(signal.SIGHUP)
+        await shop.until(lambda: len(shop.pids()) == 4)
+        new = shop.pids() - old
+        while True:
+            client = await connect(shop.port)
+            if int((await client.get())[1]) in new:
+                break
+        answer = asyncio.create_task(client.get('/?s=2'))
+        await asyncio.sleep(0.2)
+        shop.process.terminate()
+        assert (await answer)[0] == 200
+        assert await shop.exit_code() == 0
+        assert not any(psutil.pid_exists(pid) for pid in new)
+
     async def test_companions_are_replaced_too(self, shop):
         shop.folder.install(
             'beside',

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from colibris.server import notify
 from colibris.server.children import Child
@@ -107,19 +107,23 @@ class Supervisor:
 
         The first new one shows whether the others need to be tried.
         """
-        successors: list[Child] = []
+        successors: dict[Keeper, Child] = {}
+
+        async def bring_up(keeper: Keeper) -> None:
+            if (child := await keeper.successor(self._fresh)) is not None:
+                successors[keeper] = child
+
         try:
             for keepers in (self._workers[:1], self._workers[1:]):
-                found = await asyncio.gather(*(keeper.successor(self._fresh) for keeper in keepers))
-                successors += [child for child in found if child is not None]
-                if None in found:
+                await asyncio.gather(*map(bring_up, keepers))
+                if not successors.keys() >= set(keepers):
                     logger.error('not reloaded: the old workers go on')
-                    await _end_all(successors)
+                    await _end_all(successors.values())
                     return False
         except asyncio.CancelledError:
-            await _end_all(successors)
+            await _end_all(successors.values())
             raise
-        for keeper, child in zip(self._workers, successors, strict=True):
+        for keeper, child in successors.items():
             keeper.replace(child)
         if self._spare is not None:
             await self._spare.renew()
@@ -203,7 +207,7 @@ class Supervisor:
         return Keeper(' '.join(arguments), start)
 
 
-async def _end_all(children: Sequence[Child]) -> None:
+async def _end_all(children: Iterable[Child]) -> None:
     await asyncio.gather(*(child.stop(child.terms.shutdown.total) for child in children))
 
 
