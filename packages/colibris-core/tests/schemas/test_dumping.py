@@ -1,6 +1,7 @@
 """What compiled schemas dump, beyond what the differential test compares: reading, mappings, JSON, changes."""
 
 import datetime as dt
+import enum
 import sys
 import uuid
 from collections import UserDict
@@ -14,7 +15,7 @@ from marshmallow.experimental.context import Context
 
 from colibris.api import encode_json
 from colibris.schemas import Schema, fields, post_dump, pre_dump
-from colibris.schemas.compiled import DOUBT, declare, dumper
+from colibris.schemas.compiled import DOUBT, declare, dumper, loader
 
 
 class Address(Schema):
@@ -283,3 +284,28 @@ def test_schemas_need_no_other_part_of_colibris(tmp_path):
     )
     result = subprocess.run([sys.executable, '-c', source], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
+
+
+class Pretender:
+    """An object that says it is a string, as some proxies and mocks do."""
+
+    __class__ = str
+
+    def __str__(self):
+        return 'text'
+
+
+def test_what_only_says_that_it_is_a_string_is_made_one():
+    assert dumper(Person())({'name': Pretender()}) == {'name': 'text'}
+    assert dumper(Person()).json({'name': Pretender()}) == b'{"name":"text"}'
+
+
+class Name(enum.StrEnum):
+    FIRST = 'first'
+
+
+def test_names_may_be_strings_of_another_class():
+    second = fields.String(data_key=Name.FIRST, load_only=True)
+    schema = Schema.from_dict({Name.FIRST: fields.String(), 'second': second})()
+    assert dumper(schema)({'first': 'a'}) == {'first': 'a'}
+    assert loader(schema)({'first': 'a'}) == {'first': 'a', 'second': 'a'}

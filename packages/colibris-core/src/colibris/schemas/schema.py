@@ -10,14 +10,14 @@ from marshmallow import RAISE
 from colibris.schemas.compiled import stock
 from colibris.schemas.compiled.dumping import warm_dumpers
 from colibris.schemas.compiled.explaining import Explanation, explain
-from colibris.schemas.compiled.loading import judging, warm_loader
+from colibris.schemas.compiled.loading import judging, kept_loader, warm_loader
 
 
 class Schema(marshmallow.Schema):
     """Says what goes in and comes out: marshmallow's schema, which runs code that is made for it once.
 
-    Results and errors are marshmallow's. The code is made when the schema is used for the third time, and by what a
-    view declares at start-up: fields that are changed in place after that are not seen.
+    Results and errors are marshmallow's. The code is made when the schema has been used a few times, or when a view is
+    made that uses it: changes of its fields in place after that are not seen.
     """
 
     def load(self, data: Any, *, many: bool | None = None, partial: Any = None, unknown: Any = None) -> Any:
@@ -62,7 +62,7 @@ class Schema(marshmallow.Schema):
         unknown: Any = RAISE,
         index: Any = None,
     ) -> Any:
-        kept = None if judging.get() else warm_loader(self)
+        kept = None if judging.get() else kept_loader(self)
         load = None if kept is None else kept.by_field(partial, unknown)
         if load is None or type(data) is not (list if many else dict):
             return super()._deserialize(

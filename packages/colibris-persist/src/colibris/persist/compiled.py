@@ -24,9 +24,9 @@ def load_integer(field: columns.Integer) -> Convert:
     """Return what loads integers, and their digits."""
 
     def convert(value: Any) -> Any:
-        if value.__class__ is int:
+        if type(value) is int:
             return value
-        if value.__class__ is str and not field.strict and columns._INTEGER.match(value):
+        if type(value) is str and not field.strict and columns._INTEGER.match(value):
             return int(value)
         return DOUBT
 
@@ -35,7 +35,7 @@ def load_integer(field: columns.Integer) -> Convert:
 
 def dump_integer(field: columns.Integer) -> Convert | None:
     """Return what dumps integers."""
-    return None if field.as_string else lambda value: value if value.__class__ is int else DOUBT
+    return None if field.as_string else lambda value: value if type(value) is int else DOUBT
 
 
 def load_float(field: columns.Float) -> Convert:
@@ -50,7 +50,7 @@ def load_float(field: columns.Float) -> Convert:
 
 def dump_float(field: columns.Float) -> Convert | None:
     """Return what dumps numbers."""
-    return None if field.as_string else lambda value: value if value.__class__ is float else DOUBT
+    return None if field.as_string else lambda value: value if type(value) is float else DOUBT
 
 
 def load_decimal(field: Any) -> Convert | None:
@@ -73,7 +73,7 @@ def dump_decimal(field: columns.Decimal) -> Convert | None:
         return None
 
     def convert(value: Any) -> Any:
-        if value.__class__ is not decimal.Decimal:
+        if type(value) is not decimal.Decimal:
             return DOUBT
         number = value.quantize(field.quantum, context=columns._EXACT)
         return format(number or abs(number), 'f')
@@ -101,7 +101,7 @@ def dump_datetime(field: columns.DateTime) -> Convert | None:
         return None
 
     def convert(value: Any) -> Any:
-        return isoformat(_in_utc(value)) if value.__class__ is dt.datetime else DOUBT
+        return isoformat(_in_utc(value)) if type(value) is dt.datetime else DOUBT
 
     return convert
 
@@ -110,7 +110,7 @@ def json_datetime(field: columns.DateTime) -> Convert | None:
     """Return what makes moments ready for JSON."""
     if (field.format or field.DEFAULT_FORMAT) not in _ISO:
         return None
-    return lambda value: _in_utc(value) if value.__class__ is dt.datetime else DOUBT
+    return lambda value: _in_utc(value) if type(value) is dt.datetime else DOUBT
 
 
 def _in_utc(moment: dt.datetime) -> dt.datetime:
@@ -146,7 +146,7 @@ def load_timedelta(field: columns.TimeDelta) -> Convert:
 
 
 def _is_number(value: Any) -> bool:
-    kind = value.__class__
+    kind = type(value)
     return kind is int or kind is float or (kind is str and columns._DECIMAL.match(value) is not None)
 
 
@@ -156,7 +156,7 @@ def dump_enum(field: columns.Enum) -> Convert | None:
     if not set(kinds.values()) <= {str, int} or 'value' in vars(field.enum):
         return None
     enum = field.enum
-    return lambda value: value._value_ if value.__class__ is enum else DOUBT
+    return lambda value: value._value_ if type(value) is enum else DOUBT
 
 
 def load_enum(field: columns.Enum) -> Convert | None:
@@ -173,7 +173,7 @@ def load_enum(field: columns.Enum) -> Convert | None:
 
 
 def _load_text(value: Any) -> Any:
-    return value if value.__class__ is str else DOUBT
+    return value if type(value) is str else DOUBT
 
 
 def load_related_ids(field: columns.RelatedIds) -> Convert | None:

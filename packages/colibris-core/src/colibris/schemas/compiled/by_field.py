@@ -33,14 +33,14 @@ class FieldReader(Reader):
         It stores errors and calls the methods of fields, once for each field, where it is in doubt.
         """
         stock.check_deserialize(schema)
-        source = self.source
+        source, known = self.source, keys_of(schema, repeated=True)
         self._way.append(type(schema))
         with source.block('def load(d, errors, index):'):
             source.line('r = {}')
             for name, field in schema.load_fields.items():
                 self._field(name, field, partial)
             if unknown != EXCLUDE:
-                self._unknown(schema, unknown)
+                self._unknown(schema, source.constant(known, 'known'), unknown)
             source.line('return r')
         return source.function('load', f'{title_of(schema)}.load')
 
@@ -82,9 +82,8 @@ class FieldReader(Reader):
     def _checks(self, field: fields.Field[Any], value: str, unchanged: bool) -> Sequence[Any]:
         return () if field is self._unchecked else super()._checks(field, value, unchanged)
 
-    def _unknown(self, schema: Schema, unknown: str) -> None:
+    def _unknown(self, schema: Schema, known: str, unknown: str) -> None:
         source = self.source
-        known = source.constant(keys_of(schema, repeated=True), 'known')
         with source.block(f'if not d.keys() <= {known}:'), source.block(f'for key in set(d) - {known}:'):
             if unknown == INCLUDE:
                 source.line('r[key] = d[key]')

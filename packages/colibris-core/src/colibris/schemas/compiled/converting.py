@@ -39,6 +39,7 @@ GLOBALS: dict[str, Any] = {
     'timedelta': dt.timedelta,
 }
 
+_UNITS = ('weeks', 'days', 'hours', 'minutes', 'seconds', 'milliseconds', 'microseconds')
 _TIMESTAMPS = ('timestamp', 'timestamp_ms')
 
 #: Writes the conversion of a value in a variable; returns whether the value stays what it is.
@@ -81,7 +82,7 @@ def _integer(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     if field.strict or reader.typed:
         reader.expect(value, int)
         return True
-    with reader.source.block(f'if {value}.__class__ is not int:'):
+    with reader.source.block(f'if type({value}) is not int:'):
         reader.expect(value, str)
         reader.source.line(f'{value} = int({value})')
     return False
@@ -92,7 +93,7 @@ def _float(reader: Reader, field: Any, value: str, partial: Any) -> bool:
         reader.expect(value, float)
         return True
     source = reader.source
-    with source.block(f'if {value}.__class__ is not float:'):
+    with source.block(f'if type({value}) is not float:'):
         reader.expect(value, int, str)
         source.line(f'{value} = float({value})')
     if field.allow_nan is False:
@@ -103,7 +104,7 @@ def _float(reader: Reader, field: Any, value: str, partial: Any) -> bool:
 def _decimal(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     source = reader.source
     reader.expect(value, str, int, float)
-    source.line(f'{value} = Decimal({value} if {value}.__class__ is str else str({value}))')
+    source.line(f'{value} = Decimal({value} if type({value}) is str else str({value}))')
     source.line(f'if not {value}.is_finite(): raise Doubt')
     if field.places is not None:
         rounding = source.constant(field.rounding, 'rounding')
@@ -135,7 +136,7 @@ def _uuid(reader: Reader, field: Any, value: str, partial: Any) -> bool:
     if reader.typed:
         reader.expect(value, uuid.UUID)
         return True
-    with reader.source.block(f'if {value}.__class__ is not UUID:'):
+    with reader.source.block(f'if type({value}) is not UUID:'):
         reader.expect(value, str)
         reader.source.line(f'{value} = UUID({value})')
     return False
@@ -180,6 +181,8 @@ def _naive(reader: Reader, field: Any, value: str, partial: Any) -> bool:
 
 
 def _timedelta(reader: Reader, field: Any, value: str, partial: Any) -> bool:
+    if field.precision not in _UNITS:
+        raise NotCompiled(f'its precision is {field.precision!r}')
     reader.expect(value, str, int, float)
     reader.source.line(f'{value} = timedelta({field.precision}=float({value}))')
     return False

@@ -14,8 +14,8 @@ from colibris.schemas.compiled.writing import Dump, Stub, check_dump, steady
 
 _KEPT = '_colibris_dumpers'
 _USES = '_colibris_dumps'
-#: A schema that is made to be used once or twice is not worth the code.
-_COLD = 2
+#: A schema that is made to be used a few times is not worth the code.
+_COLD = 8
 
 
 class Dumper:

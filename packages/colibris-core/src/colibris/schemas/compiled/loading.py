@@ -17,8 +17,8 @@ from colibris.schemas.compiled.typed import TypedReader
 
 _KEPT = '_colibris_loader'
 _USES = '_colibris_loads'
-#: A schema that is made to be used once or twice is not worth the code.
-_COLD = 2
+#: A schema that is made to be used a few times is not worth the code.
+_COLD = 8
 #: So many documents are decoded to plain data before there is code for JSON.
 _WARM = 3
 #: So many documents may be good that the code for JSON was in doubt about.
@@ -188,16 +188,22 @@ class Loader:
 
 def loader(schema: Schema) -> Loader:
     """Return the loader of *schema*; it is made for the first call and kept with the schema."""
-    kept: Loader | None = schema.__dict__.get(_KEPT)
-    if kept is None or kept.schema is not schema:  # a copy of a schema has the loader of the original
+    kept = kept_loader(schema)
+    if kept is None:
         kept = schema.__dict__[_KEPT] = Loader(schema)
     return kept
 
 
+def kept_loader(schema: Schema) -> Loader | None:
+    """Return the loader of *schema* if it was made already."""
+    kept: Loader | None = schema.__dict__.get(_KEPT)
+    return kept if kept is not None and kept.schema is schema else None  # a copy has the loader of the original
+
+
 def warm_loader(schema: Schema) -> Loader | None:
     """Return the loader of *schema* if it was made already, or if the schema is used often enough to make it."""
-    kept: Loader | None = schema.__dict__.get(_KEPT)
-    if kept is not None and kept.schema is schema:
+    kept = kept_loader(schema)
+    if kept is not None:
         return kept
     uses = schema.__dict__.get(_USES, 0)
     if uses >= _COLD:

@@ -41,24 +41,24 @@ def case(writer: Writer, field: fields.Field[Any], value: str) -> Case:
 
 
 def _string(writer: Writer, field: Any, value: str) -> Case:
-    return f'{value}.__class__ is str', value
+    return f'type({value}) is str', value
 
 
 def _integer(writer: Writer, field: Any, value: str) -> Case:
-    return f'{value}.__class__ is int', f'str({value})' if field.as_string else value
+    return f'type({value}) is int', f'str({value})' if field.as_string else value
 
 
 def _float(writer: Writer, field: Any, value: str) -> Case:
     if field.as_string:
-        return f'{value}.__class__ is float', f'str({value})'
+        return f'type({value}) is float', f'str({value})'
     # Beyond these bounds JSON has another form for one of the two encoders.
     bounds = f' and -1e16 < {value} < 1e16' if writer.json else ''
-    return f'{value}.__class__ is float{bounds}', value
+    return f'type({value}) is float{bounds}', value
 
 
 def _decimal(writer: Writer, field: Any, value: str) -> Case:
     source = writer.source
-    condition, number = f'{value}.__class__ is Decimal', value
+    condition, number = f'type({value}) is Decimal', value
     if field.places is not None:
         rounding = source.constant(field.rounding, 'rounding')
         number = f'{value}.quantize({source.constant(field.places, "places")}, rounding={rounding})'
@@ -79,7 +79,7 @@ def _as_it_is(writer: Writer, field: Any, value: str) -> Case:
 
 
 def _uuid(writer: Writer, field: Any, value: str) -> Case:
-    return f'{value}.__class__ is UUID', value if writer.json else f'dumps({value})[1:-1].decode()'
+    return f'type({value}) is UUID', value if writer.json else f'dumps({value})[1:-1].decode()'
 
 
 def _datetime(writer: Writer, field: Any, value: str) -> Case:
@@ -88,21 +88,21 @@ def _datetime(writer: Writer, field: Any, value: str) -> Case:
         return _formatted(writer, field, value, 'datetime')
     common = f'({value}.tzinfo is utc or {value}.tzinfo is None)'
     if writer.json:
-        return f'{value}.__class__ is datetime and {common}', value
-    return f'{value}.__class__ is datetime', f'isoformat({value})'
+        return f'type({value}) is datetime and {common}', value
+    return f'type({value}) is datetime', f'isoformat({value})'
 
 
 def _date(writer: Writer, field: Any, value: str) -> Case:
     form = field.format or field.DEFAULT_FORMAT
     if writer.json and field.SERIALIZATION_FUNCS.get(form) is dt.date.isoformat:
-        return f'{value}.__class__ is date', value
+        return f'type({value}) is date', value
     return _formatted(writer, field, value, 'date')
 
 
 def _time(writer: Writer, field: Any, value: str) -> Case:
     form = field.format or field.DEFAULT_FORMAT
     if writer.json and field.SERIALIZATION_FUNCS.get(form) is dt.time.isoformat:
-        return f'{value}.__class__ is time and {value}.tzinfo is None', value
+        return f'type({value}) is time and {value}.tzinfo is None', value
     return _formatted(writer, field, value, 'time')
 
 
@@ -113,13 +113,13 @@ def _formatted(writer: Writer, field: Any, value: str, cls: str) -> Case:
         text = f'{writer.source.constant(function, "format")}({value})'
     else:
         text = f'{value}.strftime({writer.source.constant(form)})'
-    return f'{value}.__class__ is {cls}', writer.safe(text)
+    return f'type({value}) is {cls}', writer.safe(text)
 
 
 def _enum(writer: Writer, field: Any, value: str) -> Case:
     if any(not vars(cls).keys().isdisjoint(('value', 'name', '_value_', '_name_')) for cls in own_classes(field.enum)):
         raise NotCompiled(f'{field.enum.__qualname__} has names or values of its own making')
-    is_member = f'{value}.__class__ is {writer.source.constant(field.enum, "enum")}'
+    is_member = f'type({value}) is {writer.source.constant(field.enum, "enum")}'
     if not field.by_value:
         return is_member, f'{value}._name_'
     return is_member, writer.inner(field.field, f'{value}._value_')
@@ -133,7 +133,7 @@ def _list(writer: Writer, field: Any, value: str) -> Case:
 def _tuple(writer: Writer, field: Any, value: str) -> Case:
     count = len(field.tuple_fields)
     parts = [writer.inner(inner, f'{value}[{index}]') for index, inner in enumerate(field.tuple_fields)]
-    is_one = f'({value}.__class__ is tuple or {value}.__class__ is list) and len({value}) == {count}'
+    is_one = f'(type({value}) is tuple or type({value}) is list) and len({value}) == {count}'
     return is_one, f'({"".join(f"{part}, " for part in parts)})'
 
 
@@ -141,10 +141,10 @@ def _dict(writer: Writer, field: Any, value: str) -> Case:
     if field.key_field is not None:
         raise NotCompiled('its keys are fields')
     if field.value_field is None:
-        return f'{value}.__class__ is dict', writer.safe(f'dict({value})')
+        return f'type({value}) is dict', writer.safe(f'dict({value})')
     key, each = writer.source.variable(), writer.source.variable()
     shown = writer.inner(field.value_field, each, plain=True)
-    return f'{value}.__class__ is dict', writer.safe(f'{{{key}: {shown} for {key}, {each} in {value}.items()}}')
+    return f'type({value}) is dict', writer.safe(f'{{{key}: {shown} for {key}, {each} in {value}.items()}}')
 
 
 def _nested(writer: Writer, field: Any, value: str) -> Case:

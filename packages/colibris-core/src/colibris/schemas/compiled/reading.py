@@ -55,7 +55,7 @@ class Reader:
 
     def expect(self, value: str, *classes: type) -> None:
         """Write what lets the variable *value* pass only if it is exactly of one of *classes*."""
-        others = ' and '.join(f'{value}.__class__ is not {cls.__name__}' for cls in classes)
+        others = ' and '.join(f'type({value}) is not {cls.__name__}' for cls in classes)
         self.source.line(f'if {others}: raise Doubt')
 
     @contextmanager

@@ -32,7 +32,7 @@ class _Unencodable:
 
 def safe(value: Any) -> Any:
     """Return *value* if both encoders write it alike, else what stands for it."""
-    cls = value.__class__
+    cls = type(value)
     if cls in _SAME or (cls is float and -1e16 < value < 1e16):
         return value
     try:
@@ -43,7 +43,7 @@ def safe(value: Any) -> Any:
 
 def fragment(value: Any) -> orjson.Fragment:
     """Return what stands for *value* in what orjson encodes; raises TypeError for what it does not know."""
-    if value.__class__ is _Encoded:
+    if type(value) is _Encoded:
         return orjson.Fragment(value.raw)
     raise TypeError
 

@@ -70,7 +70,7 @@ class Writer:
         source = self.source
         if self._way != PROMISED:
             has = 'not hasattr' if self._way == BY_KEY else 'hasattr'
-            with source.block(f'if o.__class__ is not Seen and {has}(o, "__getitem__"):'):
+            with source.block(f'if type(o) is not Seen and {has}(o, "__getitem__"):'):
                 source.line(early.format('other(o)'))
         source.line('gap = False')
         pairs = []
@@ -113,7 +113,7 @@ class Writer:
             source.line(f'for {each} in {value}: {found}.append({shown})')
             source.line(f'{value} = {found}')
             return
-        with source.block(f'if {value}.__class__ is list:'):
+        with source.block(f'if type({value}) is list:'):
             with source.block(f'for {each} in {value}:'), source.block(f'if not ({same}):'):
                 source.line(f'{value} = [{shown} for {each} in {value}]')
                 source.line('break')
@@ -143,14 +143,16 @@ class Writer:
                 self._known(name, field, value)
         except Exception as exc:
             self.left[name] = str(exc) if isinstance(exc, NotCompiled) else f'it cannot be read: {exc}'
-            serialize = source.constant(field.serialize, 'serialize')
-            self._shown(value, f'{serialize}({name!r}, o, accessor={source.constant(schema.get_attribute, "get")})')
+            serialize, get = source.constant(field.serialize, 'serialize'), source.constant(schema.get_attribute, 'get')
+            self._shown(value, f'{serialize}({source.constant(name, "name")}, o, accessor={get})')
 
     def _known(self, name: str, field: Any, value: str) -> None:
         """Write what dumps one field. Raises NotCompiled if only the field itself knows."""
         source = self.source
-        ask = f'{source.constant(field._serialize, "ask")}({value}, {name!r}, o)'
+        ask = f'{source.constant(field._serialize, "ask")}({value}, {source.constant(name, "name")}, o)'
         attribute = name if field.attribute is None else field.attribute
+        if type(attribute) is not str:
+            raise NotCompiled('its attribute is no plain string')
         if type(field) in declared:
             convert = source.constant(_declared(field, json=self.json), 'convert')
             text = self.json and declared[type(field)].json is None
