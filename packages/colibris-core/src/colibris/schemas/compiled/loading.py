@@ -23,6 +23,8 @@ _COLD = 8
 _WARM = 3
 #: So many documents may be good that the code for JSON was in doubt about.
 _MISSED = 100
+#: So many documents are decoded to plain data before it is tried again.
+_REST = 1000
 #: So many combinations of `many`, `partial` and `unknown` have code of their own for one schema.
 _VARIANTS = 32
 
@@ -112,8 +114,10 @@ class Loader:
     def _missed_json(self, missed: int) -> None:
         """Make code for JSON when there is enough to load, and drop it if it is in doubt about much that is good."""
         state = self._state
-        if state.load is None or self._own_load or missed > _MISSED:
-            self._state, self._missed = state._replace(load_json=None), None
+        if state.load is None or self._own_load:
+            self._missed = None
+        elif missed > _MISSED:
+            self._state, self._missed = state._replace(load_json=None), -_REST
         elif state.load_json is None and missed >= _WARM:
             load_json = self._make_json(state)
             self._state, self._missed = state._replace(load_json=load_json), None if load_json is None else 0
