@@ -7,10 +7,7 @@ one `Spec`: from `marshmallow.Schema`, and from the class that is to be compared
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import ipaddress
-import math
-import re
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,101 +18,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import marshmallow
-from marshmallow import EXCLUDE, INCLUDE, RAISE, ValidationError, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, RAISE, fields, validate
+from random_code import HOOKS, Custom, Shouting, is_even
+from random_values import NAMES, NUMBERS, TEXTS, Colour, Level, Size, junk
 
 from colibris.schemas import fields as own_fields
 
-NAMES = ['a', 'b', 'c', 'id', 'items', 'class', 'x y', 'keys', 'é', '']
-#: Of objects without a form of their own, which differ from one to the next.
-_ADDRESS = re.compile('0x[0-9a-f]+')
 ZONE = dt.timezone(dt.timedelta(hours=5, minutes=30))
-
-
-class Colour(enum.Enum):
-    RED = 'r'
-    BLUE = 2
-    NONE = None
-
-
-class Size(enum.StrEnum):
-    SMALL = 'small'
-    LARGE = 'large'
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-    HIGH = 2
-
-
-class Text(str):
-    """A string of a class of its own."""
-
-
-class Whole(int):
-    """An integer of a class of its own."""
-
-
-class Custom(fields.Field[Any]):
-    """A field that nobody knows."""
-
-    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:
-        return [attr, value, type(obj).__name__]
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValidationError('No truth here.')
-        return (attr, value, sorted(kwargs.items(), key=repr))
-
-
-class Shouting(fields.String):
-    """A subclass of a known field."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        return super()._deserialize(value, attr, data, **kwargs).upper()
-
-
-def is_even(value: Any) -> None:
-    if not isinstance(value, (int, float, Decimal)) or value % 2:
-        raise ValidationError('Not even.')
-
-
-TEXTS = [
-    *('', 'a', 'abc', 'true', 'no', '1', '0', '-5', ' 7 ', '1_0', '1.5', '1e3', 'NaN', '-Infinity', 'é', '\0'),
-    '1e999',
-    *('ann@example.com', 'a.b+c@x-y.example.org', 'ann', 'a@b', '"q@"@x.com', 'a@localhost', 'A@EXAMPLE.COM'),
-    'a@b.c-d',
-    *('https://example.com/x', 'ftp://x', 'file:///x', '/rel', '127.0.0.1', '::1', '10.0.0.0/8', '::/64'),
-    *('2026-01-15T10:30:00', '2026-01-15T10:30:00Z', '2026-01-15 10:30+05:30', '2026-01-15', '20260115', '10:30'),
-    *('10:30:00.123456', '2026-W03-4', 'Thu, 15 Jan 2026 10:30:00 +0000', '15/01/2026', '24:00', '2026-02-30'),
-    *('12345678-1234-5678-1234-567812345678', '12345678123456781234567812345678'),
-    '{12345678-1234-5678-1234-567812345678}',
-    *('RED', 'BLUE', 'r', 'small', 'SMALL', 'low', 'x' * 40, '\N{PILE OF POO}', 'unknown', 'A-1'),
-]
-NUMBERS = [0, 1, 2, -1, 7, 255, 2**31, 2**53 + 1, 2**63, 2**64, -(2**63), 10**30]
-NUMBERS += [0.0, -0.0, 1.0, 1.5, -3.25, 1e16, 1e-7, 1.7e308, 5e-324, 0.1, 123456789.123456789]
-ODD = [
-    *(float('nan'), float('inf'), 10**400, complex(1, 2), Decimal('1.50'), Decimal('NaN'), Decimal('0E+3'), Whole(3)),
-    *(Text('abc'), '\ud800', b'bytes', b'\xff', (1, 2), {1, 2}, OrderedDict(a=1), Colour.RED, Size.SMALL, Level.HIGH),
-    *(dt.date(2026, 1, 2), dt.timedelta(hours=1), marshmallow.missing, object),
-]
-
-
-def junk(random: Random, depth: int = 2) -> Any:
-    """Return any value, most often one that JSON can carry."""
-    kind = random.randrange(12)
-    if kind < 4:
-        return random.choice(TEXTS)
-    if kind < 7:
-        return random.choice(NUMBERS)
-    if kind == 7:
-        return random.choice([None, True, False])
-    if kind == 8 and depth:
-        return [junk(random, depth - 1) for _ in range(random.randrange(3))]
-    if kind == 9 and depth:
-        return {random.choice(NAMES): junk(random, depth - 1) for _ in range(random.randrange(3))}
-    if kind == 10:
-        return random.choice(ODD)
-    return random.choice(TEXTS)
 
 
 @dataclass
@@ -490,76 +399,3 @@ def _rename(random: Random, name: str, one: Member) -> None:
         return made
 
     one.make = renamed
-
-
-class _Hooks:
-    @marshmallow.pre_load
-    def before_load(self, data: Any, **kwargs: Any) -> Any:
-        return {**data, 'a': 'abc'} if isinstance(data, dict) else data
-
-    @marshmallow.post_load
-    def after_load(self, data: Any, **kwargs: Any) -> Any:
-        return ('loaded', data, sorted(kwargs))
-
-    @marshmallow.pre_dump
-    def before_dump(self, obj: Any, **kwargs: Any) -> Any:
-        return obj
-
-    @marshmallow.post_dump(pass_original=True)
-    def after_dump(self, data: Any, original: Any, **kwargs: Any) -> Any:
-        return {**data, 'type': type(original).__name__}
-
-    @marshmallow.validates('a')
-    def check_a(self, value: Any, data_key: str) -> None:
-        if value == 'abc':
-            raise ValidationError(f'{data_key} is abc.')
-
-    @marshmallow.validates_schema(pass_original=True)
-    def check_all(self, data: Any, original: Any, **kwargs: Any) -> None:
-        if len(data) == 2:
-            raise ValidationError('Two.', 'b')
-
-    def handle_error(self, error: ValidationError, data: Any, **kwargs: Any) -> None:
-        if isinstance(error.messages, dict):
-            error.messages['handled'] = sorted(kwargs)
-
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        return marshmallow.utils.get_value(obj, attr, 'absent')
-
-    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        field_obj.allow_none = True
-
-
-HOOKS = [{name: value} for name, value in vars(_Hooks).items() if not name.startswith('__')]
-HOOKS += [{name: value for hook in HOOKS for name, value in hook.items() if name != 'on_bind_field'}]
-
-
-def canonical(value: Any) -> Any:
-    """Return what tells *value* from any other that is not the same: types, order of keys, signs of zero."""
-    kind = type(value)
-    if isinstance(value, dict):
-        return kind, [(canonical(key), canonical(each)) for key, each in value.items()]
-    if isinstance(value, (list, tuple)):
-        return kind, [canonical(each) for each in value]
-    if isinstance(value, (float, Decimal)):
-        return kind, repr(value)
-    if isinstance(value, dt.datetime):
-        return kind, value.isoformat(), repr(value.tzinfo), value.fold
-    if isinstance(value, SimpleNamespace):
-        return kind, canonical(vars(value))
-    if isinstance(value, float) and math.isnan(value):
-        return kind, 'nan'
-    if isinstance(value, (set, frozenset)):
-        return kind, sorted(map(repr, value))
-    return kind, _ADDRESS.sub('0x', repr(value))
-
-
-def outcome(call: Callable[..., Any], *args: Any) -> Any:
-    """Return what *call* returns or raises for *args*, so that it can be compared."""
-    try:
-        return 'returned', canonical(call(*args))
-    except ValidationError as exc:
-        parts = (exc.messages, exc.valid_data, exc.data, exc.field_name, exc.kwargs)
-        return 'invalid', type(exc), *(canonical(part) for part in parts)
-    except Exception as exc:
-        return 'raised', type(exc), _ADDRESS.sub('0x', str(exc))

@@ -12,7 +12,7 @@ import marshmallow
 import random_schemas
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from random_schemas import outcome
+from random_values import outcome
 
 from colibris.api import decode_json, encode_json
 from colibris.schemas import EXCLUDE, INCLUDE, RAISE, Schema

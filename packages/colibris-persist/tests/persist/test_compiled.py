@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import marshmallow
 import pytest
-from random_schemas import NUMBERS, TEXTS, junk, outcome
+from random_values import NUMBERS, TEXTS, junk, outcome
 
 from colibris.api import encode_json
 from colibris.persist import columns, compiled  # noqa: F401  # declares
