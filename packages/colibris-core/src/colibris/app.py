@@ -19,6 +19,7 @@ from aiosignal import Signal
 
 from colibris import health, middleware, plugins, readiness, responses, routes, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
+from colibris.edge import headers
 from colibris.endpoints import Endpoint, endpoints
 from colibris.health import HealthException
 from colibris.pipeline import Pipeline
@@ -46,6 +47,7 @@ def create_app() -> web.Application:
     app._router = router = Router()
     Pipeline(app, router)
     _add_routes(app)
+    responses.set_default_headers(headers.default_headers())
     app.on_response_prepare.append(_before_headers)
     app.on_shutdown.append(_close_websockets)
     app[_WEBSOCKETS] = WeakSet()
@@ -118,7 +120,7 @@ def _check_takes_application(init: Callable[..., Any]) -> None:
 
 @responses.indifferent
 async def _before_headers(request: web.Request, response: web.StreamResponse) -> None:
-    responses.run_hooks(request, response)
+    responses.finish(request, response)
     if isinstance(response, web.WebSocketResponse):
         request.config_dict[_WEBSOCKETS].add(response)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 
+from colibris import edge
 from colibris.endpoints import Endpoint, Handler
 from colibris.middleware.special import special_handler
 
@@ -45,7 +46,8 @@ class Pipeline:
         self._fixed: dict[tuple[str, str], tuple[web.AbstractRoute, Handler]] = {}
         self._slow = app._handle
         router.on_freeze = self._lay
-        object.__setattr__(app, '_handle', self.handle)  # aiohttp warns of attributes that it does not know
+        # aiohttp warns of attributes that it does not know
+        object.__setattr__(app, '_handle', edge.surround(self.handle))
 
     def _lay(self) -> None:
         """Wrap and look up all that is known now: the routes and the middlewares."""

@@ -6,7 +6,7 @@ is equal to the byte. What most answers never need, it makes when it is asked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -25,8 +25,11 @@ JSON: Final = 'application/json'
 
 H = TypeVar('H', bound=Callable[..., Any])
 
-#: What is to be done to the response of a request before its headers are sent; see `run_hooks`.
+#: What is to be done to the response of a request before its headers are sent; see `finish`.
 RESPONSE_HOOKS = web.RequestKey('response_hooks', list[Callable[[web.StreamResponse], None]])
+
+#: Headers of the answer to a request, whichever it will be; see `add_header`.
+HEADERS = web.RequestKey('headers', list[tuple[str, str]])
 
 _indifferent: list[Callable[..., Any]] = []
 
@@ -48,10 +51,40 @@ def on_response(request: web.Request, hook: Callable[[web.StreamResponse], None]
     request.setdefault(RESPONSE_HOOKS, []).append(hook)
 
 
-def run_hooks(request: web.Request, response: web.StreamResponse) -> None:
-    """Run what `on_response` was given for *request*; for the signal ``on_response_prepare``."""
+def has_hooks(request: web.Request) -> bool:
+    """Tell whether something waits for the response of *request* by `on_response`."""
+    return RESPONSE_HOOKS in request._state
+
+
+def add_header(request: web.Request, name: str, value: str) -> None:
+    """Add a header to the response of *request*, whichever it will be; it may be there several times.
+
+    It costs less than `on_response`. Raises ValueError for a *value* that would not stay one line.
+    """
+    if '\r' in value or '\n' in value:
+        raise ValueError(f'the header {name} cannot hold a line break')
+    request._state.setdefault(HEADERS, []).append((name, value))
+
+
+def set_default_headers(headers: Mapping[str, str]) -> None:
+    """Let each response of this process have *headers* where it has no such header of its own."""
+    global _defaults, _default_lines, _date
+    _defaults, _date = dict(headers), ''
+    _default_lines = ''.join(f'{name}: {value}\r\n' for name, value in headers.items())
+
+
+def finish(request: web.Request, response: web.StreamResponse) -> None:
+    """Give *response* what the one to *request* is to have; for the signal ``on_response_prepare``."""
     for hook in request._state.get(RESPONSE_HOOKS, ()):
         hook(response)
+    _add_headers(request, response.headers)
+
+
+def _add_headers(request: BaseRequest, headers: CIMultiDict[str]) -> None:
+    for name, value in request._state.get(HEADERS, ()):
+        headers.add(name, value)
+    for name, value in _defaults.items():
+        headers.setdefault(name, value)
 
 
 class JSONResponse(web.Response):
@@ -94,13 +127,14 @@ class JSONResponse(web.Response):
         self._payload_writer = writer
         writer.length = size = len(self._body)  # type: ignore[arg-type]  # bytes
         if headers is None:
-            self._head = writer._headers_buf = _START % (line, size, _rest())
+            self._head = writer._headers_buf = _START % (line, size, _rest(), _lines(request))
             writer._headers_written = False
         else:
             self._head = b''
             headers[hdrs.CONTENT_LENGTH] = str(size)
             headers[hdrs.DATE] = rfc822_formatted_time()
             headers[hdrs.SERVER] = SERVER_SOFTWARE
+            _add_headers(request, headers)
             await writer.write_headers(line.decode(), headers)
         return writer
 
@@ -157,7 +191,7 @@ _LINES = {
     for status in HTTPStatus
     if status >= 200 and status not in EMPTY_BODY_STATUS_CODES
 }
-_START = b'%b\r\nContent-Type: ' + JSON.encode() + b'\r\nContent-Length: %d\r\n%b'
+_START = b'%b\r\nContent-Type: ' + JSON.encode() + b'\r\nContent-Length: %d\r\n%b%b\r\n'
 
 
 def _leaves_rest(headers: CIMultiDict[str]) -> bool:
@@ -171,14 +205,22 @@ def _leaves_rest(headers: CIMultiDict[str]) -> bool:
     )
 
 
+def _lines(request: BaseRequest) -> bytes:
+    """Return the lines of the headers that were added for *request*."""
+    added = request._state.get(HEADERS)
+    return b'' if added is None else ''.join(f'{name}: {value}\r\n' for name, value in added).encode()
+
+
+_defaults: dict[str, str] = {}
+_default_lines = ''
 _date = ''
 _tail = b''
 
 
 def _rest() -> bytes:
-    """Return the end of the head, which changes once a second."""
+    """Return the lines of the head that all answers share; they change once a second."""
     global _date, _tail
     date = rfc822_formatted_time()
     if date is not _date:
-        _date, _tail = date, f'Date: {date}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n'.encode()
+        _date, _tail = date, f'Date: {date}\r\nServer: {SERVER_SOFTWARE}\r\n{_default_lines}'.encode()
     return _tail

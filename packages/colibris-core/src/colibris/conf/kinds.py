@@ -99,6 +99,8 @@ URL_PATH = Kind("a path such as '/api/docs'", _is_url_path)
 ADDRESSES = Kind(
     'an address, or a list of addresses', lambda value: _is_text(value) or (bool(value) and _is_list(value, _is_text))
 )
+TEXTS = Kind('a list of strings', lambda value: _is_list(value, _is_text))
+SWITCH = Kind('True, False or a dictionary of options', lambda value: isinstance(value, bool) or _is_dictionary(value))
 CALLABLES = Kind(
     'a list of dotted paths or functions', lambda value: _is_list(value, lambda item: _is_text(item) or callable(item))
 )

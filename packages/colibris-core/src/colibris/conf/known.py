@@ -52,10 +52,13 @@ _HEALTH = options(
 )
 _SHUTDOWN = options({'delay': seconds(), 'idle': seconds(), 'limit': seconds(), 'close': seconds(0.1)})
 _SETTINGS = (
+    Setting('ALLOWED_HOSTS', None, or_none(kinds.TEXTS), 'Names by which the service may be called.'),
     Setting('API_DOCS_PATH', '/api/docs', or_none(kinds.URL_PATH), 'Where the API documentation is served.'),
     Setting('AUTHENTICATION', None, _BACKEND, 'Tells whose request it is.'),
     Setting('AUTHORIZATION', None, _BACKEND, 'Tells who may do what.'),
     Setting('CACHE', None, _BACKEND, 'Keeps values for a while.'),
+    Setting('COMPRESSION', False, kinds.SWITCH, 'Compress large answers.'),
+    Setting('CORS', None, or_none(kinds.DICTIONARY), 'Which pages of other origins may read answers.'),
     Setting('DATABASE', None, or_none(kinds.DATABASE), 'Where models are kept.'),
     Setting('DEBUG', False, kinds.BOOLEAN, 'Show details of errors; for development only.'),
     Setting('EMAIL', None, _BACKEND, 'Sends mail.'),
@@ -69,10 +72,13 @@ _SETTINGS = (
     Setting('PROJECT_PACKAGE_DIR', None, or_none(kinds.TEXT), "Folder of the project's package.", automatic=True),
     Setting('PROJECT_PACKAGE_NAME', None, or_none(kinds.TEXT), "Name of the project's package.", automatic=True),
     Setting('SECRET_KEY', None, or_none(kinds.TEXT), 'What keys and tokens are derived from.'),
+    Setting('SECURITY_HEADERS', True, kinds.SWITCH, 'Headers that tell browsers to be careful.'),
     Setting('SHUTDOWN', {}, _SHUTDOWN, 'How the server ends, in seconds.'),
     Setting('TASK_QUEUE', None, _BACKEND, 'Runs tasks in the background.', aliases=('TASKQUEUE',)),
     Setting('TEMPLATE', None, _BACKEND, 'Renders templates.', aliases=('TEMPLATES',)),
     Setting('TEST_DATABASE', None, or_none(kinds.TEST_DATABASE), 'What tests use in place of DATABASE.'),
+    Setting('THROTTLE', None, or_none(kinds.TEXT), 'How often an account, or an address, may use a view.'),
+    Setting('TRUSTED_PROXIES', (), kinds.TEXTS, 'Proxies that are believed whose request they hand on.'),
     Setting('WORKER_MAX_AGE', None, or_none(seconds(1)), 'Age at which a worker is replaced, in seconds.'),
     Setting('WORKER_MAX_MEMORY', None, or_none(integer(1)), 'Memory at which a worker is replaced, in bytes.'),
     Setting('WORKER_SPARE', True, kinds.BOOLEAN, 'Keep a loaded process ready to take the place of a dead worker.'),
