@@ -190,16 +190,17 @@ def _load_middleware(spec: Any) -> Any:
 
 
 def check_guarded(found: Sequence[Endpoint]) -> None:
-    """Raise ImproperlyConfigured if a view asks for authentication or permissions that nothing would enforce."""
+    """Raise ImproperlyConfigured if a view asks for an account, permissions or a limit that nothing would enforce."""
     security.current_guard().check(found)
-    protected = next((endpoint for endpoint in found if endpoint.protected), None)
-    if protected is None:
+    guarded = next((endpoint for endpoint in found if endpoint.protected or endpoint.throttle is not None), None)
+    if guarded is None:
         return
     order = [_load_middleware(spec) for spec in settings.MIDDLEWARE]
     if middleware.handle_auth not in order:
+        wanted = 'an account or a permission' if guarded.protected else 'that it is not used too often'
         raise ImproperlyConfigured(
-            f'{protected.method} {protected.path} ({protected.name}) requires an account or a permission, but '
-            'MIDDLEWARE does not list colibris.middleware.handle_auth',
+            f'{guarded.method} {guarded.path} ({guarded.name}) requires {wanted}, but MIDDLEWARE does not list '
+            'colibris.middleware.handle_auth',
             setting='MIDDLEWARE',
         )
     validation = middleware.handle_schema_validation

@@ -16,6 +16,7 @@ from colibris import api
 from colibris.requests import BodyLoader, QueryLoader
 from colibris.responses import JSONResponse
 from colibris.schemas.compiled import Dumper, dumper
+from colibris.throttling import Throttle, throttle_of
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -54,6 +55,17 @@ def docs_of(function: Callable[..., Any], view: type[View] | None = None) -> Doc
     )
 
 
+def name_of(named: Any) -> str:
+    """Return the import path of a view or handler."""
+    named = getattr(named, 'func', named)  # of functools.partial
+    return f'{named.__module__}.{getattr(named, "__qualname__", type(named).__name__)}'
+
+
+def said_by(function: Any, name: str, default: Any) -> Any:
+    """Return what *function* says of itself by the attribute *name*."""
+    return getattr(function, name, default)
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a view class says about one of its methods."""
@@ -85,6 +97,8 @@ class Endpoint:
     #: The errors that it can answer beside those that every endpoint can.
     errors: tuple[type[api.APIException], ...] = ()
     docs: Docs = Docs()
+    #: How often it may be used.
+    throttle: Throttle | None = None
     #: What checks its bodies and its queries, where there are schemas for them.
     body: BodyLoader | None = field(init=False, repr=False, compare=False)
     query: QueryLoader | None = field(init=False, repr=False, compare=False)
@@ -107,8 +121,7 @@ class Endpoint:
     @property
     def name(self) -> str:
         """The import path of the view or handler."""
-        named: Any = self.view or getattr(self.function, 'func', self.function)  # of functools.partial
-        return f'{named.__module__}.{getattr(named, "__qualname__", type(named).__name__)}'
+        return name_of(self.view or self.function)
 
     def respond(self, answer: Any) -> web.StreamResponse:
         """Turn what a view returned into a response: a response as it is, data as JSON by the response schema."""
@@ -167,6 +180,7 @@ def function_handler(method: str, path: str, function: Any) -> Handler:
         authentication_required=getattr(function, 'authentication_required', False),
         permissions=getattr(function, 'permissions', ()),
         docs=docs_of(function),
+        throttle=throttle_of(functools.partial(said_by, function), name_of(function)),
     )
     return compile_handler(endpoint, function)
 
@@ -185,10 +199,10 @@ def endpoint_of(request: web.Request) -> Endpoint | None:
 
 @functools.lru_cache(maxsize=4096)
 def _plain_endpoint(handler: Any, method: str) -> Endpoint | None:
-    """Return the endpoint of a handler that aiohttp's router was given by itself, if it says that it is protected."""
+    """Return the endpoint of a handler that aiohttp's router was given by itself, if it asks for anything."""
     function = getattr(handler, method.lower(), handler) if isinstance(handler, type) else handler
     endpoint = plain_endpoint(handler, function, method, '')
-    return endpoint if endpoint.protected else None
+    return endpoint if endpoint.protected or endpoint.throttle is not None else None
 
 
 def plain_endpoint(handler: Any, function: Any, method: str, path: str) -> Endpoint:
@@ -203,6 +217,7 @@ def plain_endpoint(handler: Any, function: Any, method: str, path: str) -> Endpo
         function=function,
         authentication_required=said('authentication_required', False),
         permissions=said('permissions', ()),
+        throttle=throttle_of(said, name_of(handler)),
     )
 
 

@@ -71,6 +71,9 @@ async def live(request: web.Request) -> web.Response:
     return api.json_response('alive')
 
 
+live.throttle = None  # type: ignore[attr-defined]
+
+
 def make_handler(get_health: Callable[[], Any] | None) -> Callable[..., Any]:
     """Make the handler of ``/health``, which asks the subsystems and *get_health*."""
 
@@ -83,5 +86,6 @@ def make_handler(get_health: Callable[[], Any] | None) -> Callable[..., Any]:
         return answer if isinstance(answer, web.Response) else api.json_response(answer)
 
     health.__qualname__ = health.__name__
+    health.throttle = None  # type: ignore[attr-defined]
     health.responses = {500: api.Unhealthy}  # type: ignore[attr-defined]  # for the documentation
     return health

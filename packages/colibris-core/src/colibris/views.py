@@ -11,8 +11,9 @@ from marshmallow import Schema
 
 from colibris import api
 from colibris._lazy import hand_on
-from colibris.endpoints import Description, Endpoint, Handler, compile_handler, docs_of, endpoint_of
+from colibris.endpoints import Description, Endpoint, Handler, compile_handler, docs_of, endpoint_of, name_of
 from colibris.requests import BODY, QUERY
+from colibris.throttling import DEFAULT, throttle_of
 
 if TYPE_CHECKING:
     from colibris.persist.views import (
@@ -68,6 +69,9 @@ class View(AbstractView):
 
     authentication_required: ClassVar[bool] = False
     permissions: ClassVar[Any] = ()
+    #: How often an account, or an address, may use the view, such as ``'100/minute'``; see `colibris.throttling`.
+    throttle: ClassVar[str | Sequence[str] | None] = DEFAULT
+    throttle_by: ClassVar[str] = 'account'
     #: For the documentation of the API; what is not given is taken from docstrings and paths.
     summary: ClassVar[str | None] = None
     description: ClassVar[str | None] = None
@@ -157,6 +161,7 @@ class View(AbstractView):
             permissions=getattr(function, 'permissions', cls.permissions),
             errors=description.errors,
             docs=docs_of(function, cls),
+            throttle=throttle_of(lambda name, default: getattr(function, name, getattr(cls, name)), name_of(cls)),
         )
 
 

@@ -9,12 +9,16 @@ from aiohttp.typedefs import Handler
 from colibris import security
 from colibris.endpoints import Endpoint, endpoint_of
 from colibris.middleware.special import specialises
+from colibris.throttling import Throttle
 
 
 @web.middleware
 async def handle_auth(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in only who may do what the request asks for; the account is found at ``request[ACCOUNT]``."""
-    request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint_of(request))
+    """Let in only who may do what the request asks for, and not too often; see ``request[ACCOUNT]`` for the account."""
+    endpoint = endpoint_of(request)
+    account = request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
+    if endpoint is not None and endpoint.throttle is not None:
+        await endpoint.throttle.admit(request, account)
     return await handler(request)
 
 
@@ -27,6 +31,8 @@ def guarded(endpoint: Endpoint, handler: Handler) -> Handler:
         request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
         return await handler(request)
 
+    if endpoint.throttle is not None:
+        return throttled(endpoint, endpoint.throttle, handler)
     if endpoint.protected:
         return admit
 
@@ -38,3 +44,15 @@ def guarded(endpoint: Endpoint, handler: Handler) -> Handler:
         return handler(request)
 
     return admit_anybody
+
+
+def throttled(endpoint: Endpoint, throttle: Throttle, handler: Handler) -> Handler:
+    """Return *handler* behind the guard and a limit of how often it may be used."""
+
+    @wraps(handler)
+    async def admit(request: web.Request) -> web.StreamResponse:
+        account = request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
+        await throttle.admit(request, account)
+        return await handler(request)
+
+    return admit

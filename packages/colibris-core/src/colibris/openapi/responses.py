@@ -13,6 +13,7 @@ from colibris import api
 from colibris.endpoints import Endpoint
 from colibris.openapi.converter import Json
 from colibris.openapi.schemas import SchemaRegistry
+from colibris.throttling import TooManyRequests
 
 ERROR: Json = {
     'type': 'object',
@@ -130,6 +131,8 @@ def _by_status(endpoint: Endpoint) -> dict[int, list[type[api.APIException]]]:
         found.append(api.Unauthenticated)
     if endpoint.permissions:
         found.append(api.Forbidden)
+    if endpoint.throttle is not None:
+        found.append(TooManyRequests)
     by_status: dict[int, list[type[api.APIException]]] = defaultdict(list)
     for error in sorted(set(found), key=lambda error: error.__name__):
         by_status[error.status].append(error)
