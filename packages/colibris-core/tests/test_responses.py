@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.web_response import ContentCoding
 
 from colibris.api import json_response
-from colibris.responses import JSONResponse, indifferent, on_response, run_hooks
+from colibris.responses import JSONResponse, finish, indifferent, on_response
 
 BODY = b'{"a":"\xc3\xa9"}'
 
@@ -173,7 +173,7 @@ async def ask(port: int, data: bytes) -> bytes:
 
 @indifferent
 async def prepare(request, response):
-    run_hooks(request, response)
+    finish(request, response)
 
 
 @pytest.fixture

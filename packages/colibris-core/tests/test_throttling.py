@@ -8,7 +8,7 @@ import pytest
 from colibris import throttling
 from colibris.app import create_app
 from colibris.conf import ImproperlyConfigured
-from colibris.throttling import MemoryCounts, Rate, SharedCounts, Window, account_key, address_key
+from colibris.throttling import MemoryCounts, Rate, SharedCounts, Window, address_key
 
 
 @pytest.fixture(autouse=True)
@@ -220,12 +220,6 @@ def test_what_cannot_be_meant_is_refused_at_the_start(project, setting, routes, 
     project(settings=setting, routes=routes)
     with pytest.raises(ImproperlyConfigured, match=message):
         create_app()
-
-
-def test_an_account_is_told_by_its_key_and_claims_by_their_subject():
-    assert account_key(SimpleNamespace(pk=7)) == 'account.SimpleNamespace.7'
-    assert account_key({'sub': 'ada'}) == 'account.dict.ada'
-    assert account_key(None) is account_key({}) is account_key(object()) is None
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,14 @@ NOBODY = DummyAccount()
 ACCOUNT = web.RequestKey('account', object)
 
 
+def account_key(account: object) -> str | None:
+    """Return what tells *account* from others, such as ``User:7``; None where there is none, or nothing does."""
+    key = getattr(account, 'pk', getattr(account, 'id', None))
+    if isinstance(account, Mapping):  # the claims of a token
+        key = account.get('sub')
+    return None if key is None else f'{type(account).__qualname__}:{key}'
+
+
 class Guard(Protocol):
     """Decides who makes a request, and whether that account may do what the endpoint does."""
 

@@ -14,14 +14,14 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from aiohttp import web
 
-from colibris import api, responses, subsystems
+from colibris import api, responses, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
 
 logger = logging.getLogger(__name__)
@@ -193,8 +193,8 @@ class Throttle:
 
     async def admit(self, request: web.Request, account: object) -> None:
         """Count *request*, which *account* makes. Raises TooManyRequests."""
-        who = None if self.by_address else account_key(account)
-        who = who or address_key(request.remote)
+        key = None if self.by_address else security.account_key(account)
+        who = address_key(request.remote) if key is None else f'account.{key}'
         counts = _counts()
         try:
             await self._count(request, who, counts)
@@ -264,14 +264,6 @@ def _parsed(rates: object) -> tuple[Rate, ...]:
     if isinstance(rates, Sequence) and not isinstance(rates, str):
         return tuple(Rate.parse(rate) for rate in rates) or (Rate.parse(''),)
     return (Rate.parse(rates),)
-
-
-def account_key(account: object) -> str | None:
-    """Return what tells *account* from others; None where there is none, or nothing does."""
-    key = getattr(account, 'pk', getattr(account, 'id', None))
-    if isinstance(account, Mapping):  # the claims of a token
-        key = account.get('sub')
-    return None if key is None else f'account.{type(account).__qualname__}.{key}'
 
 
 def address_key(remote: str | None) -> str:

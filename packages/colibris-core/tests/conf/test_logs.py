@@ -41,8 +41,24 @@ def test_the_default_writes_from_info_on_to_standard_error(load, capsys):
     logging.getLogger('colibris').debug('unseen')
     out, err = capsys.readouterr()
     assert out == ''
-    assert 'INFO     anything: seen' in err
-    assert 'unseen' not in err
+    assert ('"level":"INFO","logger":"anything","message":"seen"}' in err, 'unseen' in err) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        ('', 'json'),
+        ('DEBUG = True', 'text'),
+        ("LOG_FORMAT = 'text'", 'text'),
+        ("DEBUG = True; LOG_FORMAT = 'json'", 'json'),
+    ],
+)
+def test_lines_are_text_in_debug_and_json_otherwise(load, capsys, given, expected):
+    load(given)
+    conf.configure_logging()
+    logging.getLogger('anything').warning('seen')
+    err = capsys.readouterr().err
+    assert ('{"time":' in err, 'WARNING  anything: seen' in err) == (expected == 'json', expected == 'text')
 
 
 def test_debug_shows_what_colibris_does(load, capsys):

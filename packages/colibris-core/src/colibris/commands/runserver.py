@@ -87,7 +87,6 @@ async def _serve(sockets: Sequence[socket.socket]) -> int:
             create_app(),
             sockets,
             stop=stop,
-            access_log=_access_log(),
             shutdown=_terms().shutdown,
             on_listening=_announcer(sockets),
         )
@@ -133,7 +132,6 @@ async def _serve_child(inheritance: Inheritance) -> None:
         inheritance.sockets,
         stop=stop,
         shared=True,
-        access_log=_access_log(),
         shutdown=terms.shutdown,
         on_listening=lambda: inheritance.tell_ready(terms),
     )
@@ -184,10 +182,3 @@ def _announcer(sockets: Sequence[socket.socket], workers: int = 1) -> Callable[[
             click.echo(f'The API documentation is at {urls[0]}{settings.API_DOCS_PATH}.')
 
     return announce
-
-
-def _access_log() -> bool:
-    """Whether each request is logged: only in DEBUG, as it costs as much as serving one, and only if it is wanted."""
-    from colibris.conf import settings
-
-    return bool(settings.DEBUG) and logging.getLogger('aiohttp.access').isEnabledFor(logging.INFO)

@@ -101,6 +101,10 @@ ADDRESSES = Kind(
 )
 TEXTS = Kind('a list of strings', lambda value: _is_list(value, _is_text))
 SWITCH = Kind('True, False or a dictionary of options', lambda value: isinstance(value, bool) or _is_dictionary(value))
+SHARE = Kind(
+    'True, False or a number from 0 to 1', lambda value: isinstance(value, bool | int | float) and 0 <= value <= 1
+)
+LOG_FORMAT = Kind("'text' or 'json'", lambda value: value in ('text', 'json'))
 CALLABLES = Kind(
     'a list of dotted paths or functions', lambda value: _is_list(value, lambda item: _is_text(item) or callable(item))
 )

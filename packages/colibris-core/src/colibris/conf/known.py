@@ -20,8 +20,8 @@ MIDDLEWARE = (
 LOGGING: Mapping[str, Any] = {
     'version': 1,
     'disable_existing_loggers': False,
-    'formatters': {'default': {'format': '%(asctime)s %(levelname)-8s %(name)s: %(message)s'}},
-    'handlers': {'console': {'class': 'logging.StreamHandler', 'stream': 'ext://sys.stderr', 'formatter': 'default'}},
+    'formatters': {'text': {'()': 'colibris.logs.TextFormatter'}, 'json': {'()': 'colibris.logs.JSONFormatter'}},
+    'handlers': {'console': {'class': 'logging.StreamHandler', 'stream': 'ext://sys.stderr', 'formatter': 'json'}},
     'loggers': {'colibris': {'level': 'INFO'}},
     'root': {'level': 'INFO', 'handlers': ['console']},
 }
@@ -52,6 +52,7 @@ _HEALTH = options(
 )
 _SHUTDOWN = options({'delay': seconds(), 'idle': seconds(), 'limit': seconds(), 'close': seconds(0.1)})
 _SETTINGS = (
+    Setting('ACCESS_LOG', None, or_none(kinds.SHARE), 'Which part of the requests is logged; in DEBUG all.'),
     Setting('ALLOWED_HOSTS', None, or_none(kinds.TEXTS), 'Names by which the service may be called.'),
     Setting('API_DOCS_PATH', '/api/docs', or_none(kinds.URL_PATH), 'Where the API documentation is served.'),
     Setting('AUTHENTICATION', None, _BACKEND, 'Tells whose request it is.'),
@@ -64,6 +65,7 @@ _SETTINGS = (
     Setting('EMAIL', None, _BACKEND, 'Sends mail.'),
     Setting('HEALTH', {}, _HEALTH, 'How /health/ready asks, and who is shown details.'),
     Setting('LISTEN', '0.0.0.0', kinds.ADDRESSES, 'Addresses that the server listens on.'),
+    Setting('LOG_FORMAT', None, or_none(kinds.LOG_FORMAT), 'How lines of the log are written.'),
     Setting('LOGGING', LOGGING, kinds.DICTIONARY, 'Configuration of logging, as for logging.config.dictConfig.'),
     Setting('LOGGING_OVERRIDES', {}, kinds.DICTIONARY, 'What to change in LOGGING.'),
     Setting('MAX_REQUEST_BODY_SIZE', 10 * 1024 * 1024, integer(1), 'Largest body of a request, in bytes.'),
@@ -71,6 +73,7 @@ _SETTINGS = (
     Setting('PORT', 8888, integer(0, 65535), 'Port that the server listens on; 0 takes a free one.'),
     Setting('PROJECT_PACKAGE_DIR', None, or_none(kinds.TEXT), "Folder of the project's package.", automatic=True),
     Setting('PROJECT_PACKAGE_NAME', None, or_none(kinds.TEXT), "Name of the project's package.", automatic=True),
+    Setting('REQUEST_IDS', False, kinds.BOOLEAN, 'Give each request an id.'),
     Setting('SECRET_KEY', None, or_none(kinds.TEXT), 'What keys and tokens are derived from.'),
     Setting('SECURITY_HEADERS', True, kinds.SWITCH, 'Headers that tell browsers to be careful.'),
     Setting('SHUTDOWN', {}, _SHUTDOWN, 'How the server ends, in seconds.'),

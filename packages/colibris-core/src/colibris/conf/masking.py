@@ -19,6 +19,12 @@ _MEASURES = frozenset(
 )
 
 _URL_PASSWORD = re.compile(r'(://[^\s:@/]*:)[^\s]+(?=@)')
+#: What is sent in headers: credentials by their scheme, cookies, JSON Web Tokens.
+_CREDENTIALS = re.compile(r'\b(Bearer|Basic|Digest|Token|ApiKey)\s+(?=\S*[0-9=])[A-Za-z0-9._~+/=-]{8,}', re.IGNORECASE)
+_HEADERS = re.compile(
+    r"""((?:authorization|cookie)(?:['"]\s*,\s*['"]|['"]?\s*[=:]\s*['"]?))[^'"\r\n]+""", re.IGNORECASE
+)
+_JSON_WEB_TOKEN = re.compile(r'\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*')
 _ASSIGNMENT = re.compile(
     r"""([\w-]*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key)[\w-]*['"]?\s*[=:]\s*)"""
     r"""('[^']*'|"[^"]*"|[^\s&;,)}\]]+)""",
@@ -60,7 +66,9 @@ def _rebuilt(value: list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any], ite
 
 
 def _mask_text(text: str) -> str:
-    return _ASSIGNMENT.sub(rf'\g<1>{MASK}', _URL_PASSWORD.sub(rf'\g<1>{MASK}', text))
+    text = _URL_PASSWORD.sub(rf'\g<1>{MASK}', text)
+    text = _JSON_WEB_TOKEN.sub(MASK, _HEADERS.sub(rf'\g<1>{MASK}', text))
+    return _ASSIGNMENT.sub(rf'\g<1>{MASK}', _CREDENTIALS.sub(rf'\g<1> {MASK}', text))
 
 
 def _mask_object(value: object) -> object:

@@ -116,6 +116,9 @@ class Settings:
         found_sources = dict(origins)
         if 'LOGGING' not in values and effective['DEBUG']:
             effective['LOGGING']['loggers']['colibris']['level'] = 'DEBUG'
+        if 'LOGGING' not in values:
+            chosen = effective['LOG_FORMAT'] or ('text' if effective['DEBUG'] else 'json')
+            effective['LOGGING']['handlers']['console']['formatter'] = chosen
         overrides = effective['LOGGING_OVERRIDES']
         effective['LOGGING'] = merge(effective['LOGGING'], overrides)
         for key in overrides:

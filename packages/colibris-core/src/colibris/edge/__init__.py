@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from colibris.edge import compression, cors, hosts, proxies
+from colibris.edge import compression, cors, hosts, observing, proxies, requestids
 from colibris.edge.layer import Handle, Layer
 
 __all__ = ['surround']
 
-LAYERS: Sequence[Layer] = (proxies.layer, hosts.layer, cors.layer, compression.layer)
+LAYERS: Sequence[Layer] = (
+    proxies.layer,
+    requestids.layer,
+    observing.layer,
+    hosts.layer,
+    cors.layer,
+    compression.layer,
+)
 
 
 def surround(handle: Handle) -> Handle:

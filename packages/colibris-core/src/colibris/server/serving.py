@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
-from aiohttp.log import access_logger
 
 from colibris.readiness import drain
 from colibris.server import notify
@@ -124,7 +123,6 @@ async def serve(
     *,
     stop: Stop | None = None,
     shared: bool = False,
-    access_log: bool = False,
     shutdown: Shutdown = GRACEFUL,
     on_listening: Callable[[], None] | None = None,
 ) -> None:
@@ -134,7 +132,7 @@ async def serve(
     is done and connections are accepted. What the start-up raises is raised here, after all that it opened is closed.
     """
     stop = stop or Stop()
-    runner = Runner(app, access_log=access_logger if access_log else None)
+    runner = Runner(app, access_log=None)
     try:
         try:
             await runner.setup()

@@ -1,0 +1,50 @@
+"""Who looks on how requests are answered: the access log, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+
+from aiohttp import web
+
+from colibris.edge import access
+from colibris.edge.layer import Handle
+
+#: Told of a request once it is answered: with which status (499 if the client went away), after how many seconds.
+Observer = Callable[[web.Request, int, float], None]
+
+#: Make the observers that the settings ask for; None where they ask for none.
+MAKERS: list[Callable[[], Observer | None]] = [access.observer]
+
+CLIENT_GONE = 499
+
+
+def layer(handle: Handle) -> Handle:
+    """Tell the observers of each request."""
+    observers = tuple(observer for make in MAKERS if (observer := make()) is not None)
+    if not observers:
+        return handle
+
+    def tell(request: web.Request, status: int, began: float) -> None:
+        seconds = perf_counter() - began
+        for observer in observers:
+            observer(request, status, seconds)
+
+    async def observe(request: web.Request) -> web.StreamResponse:
+        began = perf_counter()
+        try:
+            response = await handle(request)
+        except web.HTTPException as exc:
+            tell(request, exc.status, began)
+            raise
+        except asyncio.CancelledError:
+            tell(request, CLIENT_GONE, began)
+            raise
+        except BaseException:
+            tell(request, 500, began)
+            raise
+        tell(request, response.status, began)
+        return response
+
+    return observe

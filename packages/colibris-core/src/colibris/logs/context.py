@@ -1,0 +1,61 @@
+"""What a line of the log is about: the request that is being answered, wherever its code runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Any
+
+_request_id: ContextVar[str | None] = ContextVar('colibris_request_id', default=None)
+
+#: Gives the trace that the running code belongs to; there is none unless TRACING is set.
+_trace_source: Callable[[], str | None] | None = None
+
+
+def current_request_id() -> str | None:
+    """Return the id of the request that the running code works for, in tasks and mails, too; None if there is none."""
+    return _request_id.get()
+
+
+def set_request_id(value: str | None) -> Token[str | None]:
+    """Let what runs from now on work for the request *value*; for whoever carries it on."""
+    return _request_id.set(value)
+
+
+def set_trace_source(source: Callable[[], str | None] | None) -> None:
+    """Let *source* tell the id of the current trace."""
+    global _trace_source
+    _trace_source = source
+
+
+def context() -> dict[str, Any]:
+    """Return what is known now of the request: its id, trace, method, route and account."""
+    from colibris.requests import current_request
+
+    found: dict[str, Any] = {}
+    if (request_id := _request_id.get()) is not None:
+        found['request_id'] = request_id
+    if _trace_source is not None and (trace_id := _trace_source()) is not None:
+        found['trace_id'] = trace_id
+    request = current_request.get()
+    if request is not None:
+        found.update(of_request(request))
+    return found
+
+
+def of_request(request: Any) -> dict[str, Any]:
+    """Return method and route of *request*, and whose it is. The path itself may hold secrets, the route cannot."""
+    from colibris.security import ACCOUNT, account_key
+
+    found = {'method': request.method, 'route': route_of(request)}
+    if (account := account_key(request.get(ACCOUNT))) is not None:
+        found['account'] = account
+    return found
+
+
+def route_of(request: Any) -> str | None:
+    """Return the template of the route that *request* goes to, such as ``/items/{id}``; None where there is none."""
+    match_info = request._match_info
+    route = None if match_info is None else match_info._route
+    resource = getattr(route, 'resource', None)
+    return None if resource is None else resource.canonical

@@ -1,0 +1,62 @@
+"""How lines are written: as text for people, as JSON for programs; secrets are masked in both."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from colibris.conf.masking import mask
+from colibris.logs.context import context
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+#: What each record has; the rest was given as ``extra``.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime', 'taskName'}
+
+#: What `context` tells; a record may bring it itself.
+_TOLD = frozenset({'request_id', 'trace_id', 'method', 'route', 'account'})
+
+
+class TextFormatter(logging.Formatter):
+    """One line for each record, and further ones for a traceback, with the id of the request at the end."""
+
+    def __init__(self) -> None:
+        super().__init__('%(asctime)s %(levelname)-8s %(name)s: %(message)s')
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # logging's name
+        line = super().formatMessage(record)
+        request_id = getattr(record, 'request_id', None) or context().get('request_id')
+        return f'{line} [{request_id}]' if request_id else line
+
+    def format(self, record: logging.LogRecord) -> str:
+        return str(mask(super().format(record)))
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object in one line for each record.
+
+    It has ``time`` (ISO 8601, UTC), ``level``, ``logger`` and ``message``; while a request is answered ``request_id``,
+    ``trace_id``, ``method``, ``route`` and ``account``, as far as they are known; what was given as ``extra``; and
+    ``exception`` with a traceback. Secrets are masked by their names, and where texts show them.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            'time': datetime.fromtimestamp(record.created, UTC).isoformat(timespec='milliseconds'),
+            'level': record.levelname,
+            'logger': record.name,
+            'message': mask(record.getMessage()),
+        }
+        given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        line.update(given if not _TOLD.isdisjoint(given) else context())
+        line.update({name: mask(value, name) for name, value in given.items()})
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            line['exception'] = mask(record.exc_text)
+        if record.stack_info:
+            line['stack'] = mask(self.formatStack(record.stack_info))
+        return _encode(line).decode()
