@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
@@ -16,7 +16,7 @@ from colibris import api
 from colibris.requests import BodyLoader, QueryLoader
 from colibris.responses import JSONResponse
 from colibris.schemas.compiled import Dumper, dumper
-from colibris.throttling import Throttle, throttle_of
+from colibris.throttling import DEFAULT, Throttle, throttle_of
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -66,6 +66,16 @@ def said_by(function: Any, name: str, default: Any) -> Any:
     return getattr(function, name, default)
 
 
+def request_timeout_of(said: Callable[[str, Any], Any], name: str) -> float | str | None:
+    """Return how long a request to the view or handler *name* may take, as it says. Raises TypeError."""
+    limit = said('request_timeout', DEFAULT)
+    if limit is None or limit == DEFAULT:
+        return cast('str | None', limit)
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0 < limit < 10**9:
+        raise TypeError(f'{name}: request_timeout must be a number of seconds above 0, or None, not {limit!r}')
+    return limit
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a view class says about one of its methods."""
@@ -99,6 +109,8 @@ class Endpoint:
     docs: Docs = Docs()
     #: How often it may be used.
     throttle: Throttle | None = None
+    #: After how many seconds it is cancelled if its answer has not begun; None for never.
+    request_timeout: float | str | None = DEFAULT
     #: What checks its bodies and its queries, where there are schemas for them.
     body: BodyLoader | None = field(init=False, repr=False, compare=False)
     query: QueryLoader | None = field(init=False, repr=False, compare=False)
@@ -181,6 +193,7 @@ def function_handler(method: str, path: str, function: Any) -> Handler:
         permissions=getattr(function, 'permissions', ()),
         docs=docs_of(function),
         throttle=throttle_of(functools.partial(said_by, function), name_of(function)),
+        request_timeout=request_timeout_of(functools.partial(said_by, function), name_of(function)),
     )
     return compile_handler(endpoint, function)
 
@@ -218,6 +231,7 @@ def plain_endpoint(handler: Any, function: Any, method: str, path: str) -> Endpo
         authentication_required=said('authentication_required', False),
         permissions=said('permissions', ()),
         throttle=throttle_of(said, name_of(handler)),
+        request_timeout=request_timeout_of(said, name_of(handler)),
     )
 
 

@@ -11,7 +11,16 @@ from marshmallow import Schema
 
 from colibris import api
 from colibris._lazy import hand_on
-from colibris.endpoints import Description, Endpoint, Handler, compile_handler, docs_of, endpoint_of, name_of
+from colibris.endpoints import (
+    Description,
+    Endpoint,
+    Handler,
+    compile_handler,
+    docs_of,
+    endpoint_of,
+    name_of,
+    request_timeout_of,
+)
 from colibris.requests import BODY, QUERY
 from colibris.throttling import DEFAULT, throttle_of
 
@@ -72,6 +81,8 @@ class View(AbstractView):
     #: How often an account, or an address, may use the view, such as ``'100/minute'``; see `colibris.throttling`.
     throttle: ClassVar[str | Sequence[str] | None] = DEFAULT
     throttle_by: ClassVar[str] = 'account'
+    #: After how many seconds a request is cancelled whose answer has not begun; None for never.
+    request_timeout: ClassVar[float | str | None] = DEFAULT
     #: For the documentation of the API; what is not given is taken from docstrings and paths.
     summary: ClassVar[str | None] = None
     description: ClassVar[str | None] = None
@@ -147,6 +158,10 @@ class View(AbstractView):
     @classmethod
     def _endpoint(cls, method: str, path: str, function: Callable[..., Any]) -> Endpoint:
         description = cls.describe(method)
+
+        def said(name: str, default: Any) -> Any:
+            return getattr(function, name, getattr(cls, name, default))
+
         return Endpoint(
             method=method,
             path=path,
@@ -161,7 +176,8 @@ class View(AbstractView):
             permissions=getattr(function, 'permissions', cls.permissions),
             errors=description.errors,
             docs=docs_of(function, cls),
-            throttle=throttle_of(lambda name, default: getattr(function, name, getattr(cls, name)), name_of(cls)),
+            throttle=throttle_of(said, name_of(cls)),
+            request_timeout=request_timeout_of(said, name_of(cls)),
         )
 
 

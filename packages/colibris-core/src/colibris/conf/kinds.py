@@ -74,6 +74,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ''
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _is_list(value: object, accepts: Callable[[object], bool]) -> bool:
     return isinstance(value, list | tuple) and all(accepts(item) for item in value)
 
@@ -101,6 +105,7 @@ ADDRESSES = Kind(
 )
 TEXTS = Kind('a list of strings', lambda value: _is_list(value, _is_text))
 SWITCH = Kind('True, False or a dictionary of options', lambda value: isinstance(value, bool) or _is_dictionary(value))
+SECONDS = Kind('a number of seconds above 0', lambda value: _is_number(value) and 0 < value < 10**9)
 SHARE = Kind(
     'True, False or a number from 0 to 1', lambda value: isinstance(value, bool | int | float) and 0 <= value <= 1
 )

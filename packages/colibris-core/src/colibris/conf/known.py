@@ -74,6 +74,7 @@ _SETTINGS = (
     Setting('PROJECT_PACKAGE_DIR', None, or_none(kinds.TEXT), "Folder of the project's package.", automatic=True),
     Setting('PROJECT_PACKAGE_NAME', None, or_none(kinds.TEXT), "Name of the project's package.", automatic=True),
     Setting('REQUEST_IDS', False, kinds.BOOLEAN, 'Give each request an id.'),
+    Setting('REQUEST_TIMEOUT', 60, or_none(kinds.SECONDS), 'How long a request may take until its answer begins.'),
     Setting('SECRET_KEY', None, or_none(kinds.TEXT), 'What keys and tokens are derived from.'),
     Setting('SECURITY_HEADERS', True, kinds.SWITCH, 'Headers that tell browsers to be careful.'),
     Setting('SHUTDOWN', {}, _SHUTDOWN, 'How the server ends, in seconds.'),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from colibris.edge import compression, cors, hosts, observing, proxies, requestids
+from colibris.edge import compression, cors, hosts, observing, proxies, requestids, timeouts
 from colibris.edge.layer import Handle, Layer
 
 __all__ = ['surround']
@@ -20,6 +20,7 @@ LAYERS: Sequence[Layer] = (
     hosts.layer,
     cors.layer,
     compression.layer,
+    timeouts.layer,
 )
 
 

@@ -1,0 +1,105 @@
+"""How long a request may take until its answer begins: then it is cancelled, and answered with 503.
+
+What has begun is not cut off: streams, WebSockets, large files. All requests that are being answered are looked through
+by one timer now and then, which costs less than a timer for each of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from colibris import api
+from colibris.conf import settings
+from colibris.edge.layer import Handle, refuse
+from colibris.logs.context import route_of
+from colibris.throttling import DEFAULT
+
+logger = logging.getLogger(__name__)
+
+#: How often the requests are looked through at least, in seconds; more often where the limit is short.
+PERIOD = 0.5
+
+
+class TookTooLong(api.ServiceUnavailable):
+    """Raised when a request was cancelled, as its answer did not begin in time."""
+
+    default_code = 'took_too_long'
+    default_message = 'the request took too long and was cancelled'
+
+
+class Running:
+    """A request that is being answered."""
+
+    __slots__ = ('expired', 'request', 'since', 'task')
+
+    def __init__(self, request: web.Request, task: asyncio.Task[Any], since: float) -> None:
+        self.request = request
+        self.task = task
+        self.since = since
+        self.expired = False
+
+    def limit(self, default: float | None) -> float | None:
+        """Return how long it may take: what its view says by ``request_timeout``, or *default*."""
+        handler = getattr(self.request._match_info, 'handler', None)
+        said: Any = getattr(getattr(handler, 'endpoint', None), 'request_timeout', DEFAULT)
+        return default if said == DEFAULT else said
+
+
+class Watch:
+    """Looks after the requests that are being answered; *limit* is in seconds."""
+
+    def __init__(self, limit: float | None, period: float) -> None:
+        self._limit = limit
+        self._period = period
+        self._running: set[Running] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, request: web.Request) -> Running:
+        """Look after *request*, which the current task answers."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None
+        running = Running(request, task, loop.time())
+        self._running.add(running)
+        if self._timer is None:
+            self._timer = loop.call_later(self._period, self._look, loop)
+        return running
+
+    def end(self, running: Running) -> None:
+        """Let go of a request that is answered."""
+        self._running.discard(running)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for running in self._running:
+            if running.expired or running.request.writer.output_size > 0:
+                continue
+            limit = running.limit(self._limit)
+            if limit is not None and now - running.since > limit:
+                running.expired = True
+                running.task.cancel()
+        self._timer = loop.call_later(self._period, self._look, loop) if self._running else None
+
+
+def layer(handle: Handle) -> Handle:
+    """Cancel what takes longer than REQUEST_TIMEOUT, or than its view says."""
+    limit = settings.REQUEST_TIMEOUT
+    watch = Watch(limit, PERIOD if limit is None else min(PERIOD, limit / 4))
+
+    async def watched(request: web.Request) -> web.StreamResponse:
+        running = watch.begin(request)
+        try:
+            return await handle(request)
+        except asyncio.CancelledError:
+            if not running.expired or running.task.uncancel() > 0:
+                raise
+            logger.error('%s %s took longer than allowed and was cancelled', request.method, route_of(request))
+            return refuse(request, TookTooLong())
+        finally:
+            watch.end(running)
+
+    return watched
