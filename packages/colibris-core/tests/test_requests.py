@@ -1,126 +1,82 @@
-"""Bodies: the same data however they come, and whoever has read them before."""
+"""How deep JSON may be nested."""
 
-import asyncio
 import json
-import zlib
+import time
 
 import pytest
-from aiohttp import web
-from marshmallow import Schema, fields
 
-from colibris.middleware import handle_errors_json
-from colibris.requests import load_body, received
+from colibris.app import create_app
+from colibris.requests import is_too_deep
 
-LIMIT = 2000
+ROUTES = """
+    from aiohttp import web
+    from colibris.schemas import Schema, fields
+    from colibris.views import APIView
 
+    class AnySchema(Schema):
+        value = fields.Raw()
 
-class ItemSchema(Schema):
-    name = fields.String(required=True)
+    class CheckedView(APIView):
+        body_schema_class = AnySchema
 
+        async def post(self):
+            await self.get_validated_body()
+            return {'good': True}
 
-BODY = json.dumps({'name': 'é' * 100}).encode()
+    async def plain(request):
+        await request.json()
+        return {'good': True}
 
-
-@pytest.fixture
-async def port(aiohttp_server):
-    async def load(request):
-        at_once = received(request) is not None
-        data = await load_body(request, ItemSchema())
-        again = await load_body(request, ItemSchema())
-        assert data is again
-        assert await request.json() == data
-        return web.json_response({**data, 'at_once': at_once})
-
-    async def read_first(request):
-        await request.read()
-        return web.json_response(await load_body(request, ItemSchema()))
-
-    app = web.Application(middlewares=[handle_errors_json], client_max_size=LIMIT)
-    app.router.add_post('/', load)
-    app.router.add_post('/read', read_first)
-    return (await aiohttp_server(app)).port
-
-
-async def send(port, *pieces, headers='', path='/'):
-    """Send a request in *pieces* of its body; return the status and the decoded answer."""
-    reader, writer = await asyncio.open_connection('127.0.0.1', port)
-    head = f'POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}\r\n'
-    writer.write(head.encode() + pieces[0])
-    for piece in pieces[1:]:
-        await asyncio.sleep(0.05)
-        writer.write(piece)
-    answer = await asyncio.wait_for(reader.read(), 5)
-    writer.close()
-    status, body = answer[9:12], answer.partition(b'\r\n\r\n')[2]
-    return int(status), json.loads(body)
-
-
-def length(body):
-    return f'Content-Length: {len(body)}\r\n'
-
-
-def chunks(*pieces):
-    return [b'%x\r\n%b\r\n' % (len(piece), piece) for piece in pieces]
-
-
-CHUNKED = 'Transfer-Encoding: chunked\r\n'
-
-
-async def test_a_body_that_has_come_is_not_waited_for(port):
-    status, data = await send(port, BODY, headers=length(BODY))
-    assert (status, data) == (200, {'name': 'é' * 100, 'at_once': True})
+    ROUTES = [('/checked', CheckedView), web.post('/plain', plain)]
+"""
 
 
 @pytest.mark.parametrize(
-    ('pieces', 'headers'),
+    ('body', 'depth'),
     [
-        ([BODY[:20], BODY[20:]], length(BODY)),
-        ([b'', BODY], length(BODY)),
-        ([*chunks(BODY[:20], BODY[20:]), b'0\r\n\r\n'], CHUNKED),
+        (b'1', 0),
+        (b'{}', 1),
+        (b'[[], [], [[]]]', 3),
+        (b'{"a": {"b": [1, {"c": 2}]}}', 4),
+        (b'["[[[[[[[[", "]]]", "\\"[[[", "\\\\"]', 1),
+        (b'[[[[', 4),
+        (b']]]]', 0),
     ],
 )
-async def test_a_body_in_pieces_is_waited_for(port, pieces, headers):
-    status, data = await send(port, *pieces, headers=headers)
-    assert (status, data) == (200, {'name': 'é' * 100, 'at_once': False})
+def test_depth_is_counted_as_a_parser_would(body, depth):
+    assert not is_too_deep(body, depth)
+    assert depth == 0 or is_too_deep(body, depth - 1)
 
 
-async def test_a_compressed_body_is_read_like_any_other(port):
-    body = zlib.compress(BODY)
-    status, data = await send(port, body, headers=f'Content-Encoding: deflate\r\n{length(body)}')
-    assert (status, data['name']) == (200, 'é' * 100)
-
-
-BIG = b'{"name":"' + b'x' * LIMIT + b'"}'
+def test_wide_documents_are_not_deep():
+    assert not is_too_deep(json.dumps([{'a': [1]}] * 10_000).encode(), 5)
 
 
 @pytest.mark.parametrize(
-    ('pieces', 'headers'),
-    [
-        ([BIG], length(BIG)),
-        ([b''.join((*chunks(BIG), b'0\r\n\r\n'))], CHUNKED),
-        ([*chunks(BIG[:50], BIG[50:]), b'0\r\n\r\n'], CHUNKED),
-        ([zlib.compress(BIG)], f'Content-Encoding: deflate\r\n{length(zlib.compress(BIG))}'),
-    ],
+    'body', [b'[' * 2_000_000, b'[' * 1_000_000 + b']' * 1_000_000, b'"' * 1_000_001, b'["\\' * 500_000]
 )
-async def test_a_body_over_the_limit_is_refused_however_it_comes(port, pieces, headers):
-    status, data = await send(port, *pieces, headers=headers)
-    assert (status, data['code']) == (413, 'payload_too_large')
+def test_no_document_takes_long(body):
+    began = time.thread_time()
+    is_too_deep(body, 100)
+    assert time.thread_time() - began < 2
 
 
-async def test_what_was_read_before_is_checked(port):
-    assert await send(port, BODY, headers=length(BODY), path='/read') == (200, {'name': 'é' * 100})
+@pytest.mark.parametrize('path', ['/checked', '/plain'])
+async def test_what_is_nested_too_deeply_is_refused(project, aiohttp_client, path):
+    project(routes=ROUTES)
+    client = await aiohttp_client(create_app())
+    for deep in ('[' * 100_000 + ']' * 100_000, '{"value": ' * 100_000 + '1' + '}' * 100_000):
+        resp = await client.post(path, data=f'{{"value": {deep}}}', headers={'Content-Type': 'application/json'})
+        assert (resp.status, (await resp.json())['code']) == (400, 'parse_error')
+    assert (await client.post(path, json={'value': [[[1]]]})).status == 200
 
 
-@pytest.mark.parametrize(
-    ('body', 'headers', 'code'),
-    [
-        (b'', length(b''), 'parse_error'),
-        (b'{', length(b'{'), 'parse_error'),
-        (b'{"name":"\xff"}', length(b'{"name":"\xff"}'), 'parse_error'),
-        (b'{"name":1}', length(b'{"name":1}'), 'schema_error'),
-        (b'nonsense', f'Content-Encoding: deflate\r\n{length(b"nonsense")}', 'parse_error'),
-    ],
-)
-async def test_what_is_wrong_with_a_body_is_told(port, body, headers, code):
-    status, data = await send(port, body, headers=headers)
-    assert (status, data['code']) == (400, code)
+async def test_the_setting_says_how_deep(project, aiohttp_client):
+    project(settings='MAX_JSON_DEPTH = 3', routes=ROUTES)
+    client = await aiohttp_client(create_app())
+    assert (await client.post('/checked', json={'value': [[1]]})).status == 200
+    resp = await client.post('/checked', json={'value': [[[1]]]})
+    assert (resp.status, (await resp.json())['message']) == (
+        400,
+        'the body is not accepted: it is nested deeper than 3 levels',
+    )

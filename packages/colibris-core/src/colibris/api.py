@@ -92,6 +92,14 @@ class MethodNotAllowed(APIException):
     default_message = 'this address does not accept that method'
 
 
+class RequestTimeout(APIException):
+    """Raised when a client does not send in time what it has announced."""
+
+    status = 408
+    default_code = 'request_timeout'
+    default_message = 'the request did not arrive in time'
+
+
 class Conflict(APIException):
     """Raised when a request contradicts what is stored."""
 
@@ -138,6 +146,14 @@ class UnprocessableEntity(APIException):
     default_message = 'the request makes no sense'
 
 
+class HeadersTooLarge(APIException):
+    """Raised when a request has more headers than the server takes."""
+
+    status = 431
+    default_code = 'headers_too_large'
+    default_message = 'the request has too many headers'
+
+
 class ServerError(APIException):
     """Raised when the server is at fault."""
 
@@ -165,10 +181,12 @@ _BY_STATUS: Mapping[int, type[APIException]] = {
         Forbidden,
         NotFound,
         MethodNotAllowed,
+        RequestTimeout,
         Conflict,
         PayloadTooLarge,
         UnsupportedMediaType,
         UnprocessableEntity,
+        HeadersTooLarge,
         ServerError,
         ServiceUnavailable,
     )

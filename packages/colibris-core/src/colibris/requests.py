@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextvars import ContextVar
+from itertools import accumulate
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -14,6 +16,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from marshmallow import ValidationError, fields
 
 from colibris import api
+from colibris.conf import settings
 from colibris.schemas.compiled import loader
 
 if TYPE_CHECKING:
@@ -31,6 +34,14 @@ _FORM_ERRORS = (
     *(ValueError, LookupError, RuntimeError, AssertionError),
     *(BadHttpMessage, web.RequestPayloadError, ConnectionError),
 )
+
+#: How deep JSON may be nested where MAX_JSON_DEPTH does not say so; beyond it Python itself gives up.
+MAX_JSON_DEPTH = 500
+
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STEPS = {ord('['): 1, ord('{'): 1, ord(']'): -1, ord('}'): -1}
+_NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
+_CHUNK = 4096
 
 #: Where checked data waits for the handler.
 BODY = web.RequestKey('body', object)
@@ -87,9 +98,10 @@ def _check_encoding(quoted: str | bytes, what: str) -> None:
 class BodyLoader:
     """Checks bodies by *schema*."""
 
-    __slots__ = ('_lists', '_load')
+    __slots__ = ('_lists', '_load', '_max_depth')
 
     def __init__(self, schema: Schema) -> None:
+        self._max_depth: int = settings.MAX_JSON_DEPTH if settings.loaded else MAX_JSON_DEPTH
         self._load = loader(schema)
         self._lists = _list_names(schema)
 
@@ -109,7 +121,11 @@ class BodyLoader:
     async def _loaded(self, request: web.Request) -> Any:
         if _is_json(request):
             body = received(request)
-            return self._load.json(await read(request) if body is None else body)
+            if body is None:
+                body = await read(request)
+            if is_too_deep(body, self._max_depth):
+                raise api.ParseError(f'the body is not accepted: it is nested deeper than {self._max_depth} levels')
+            return self._load.json(body)
         return self._load(_by_field(await _read_form(request), self._lists))
 
 
@@ -178,9 +194,25 @@ def body_fault(request: web.Request, error: Exception) -> str | None:
     if isinstance(error, JSONDecodeError):
         text = body.decode(request.charset or 'utf-8', 'replace')
         return f'the body is not valid JSON: {error}' if error.doc == text else None
+    if isinstance(error, RecursionError) and is_too_deep(body, MAX_JSON_DEPTH):
+        return 'the body is not accepted: it is nested too deeply'
     if isinstance(error, UnicodeDecodeError) and error.object == body:
         return f'the body is not valid {error.encoding}: at byte {error.start}'
     return None
+
+
+def is_too_deep(body: bytes, limit: int) -> bool:
+    """Tell whether arrays and objects of the JSON document *body* lie within one another in over *limit* levels."""
+    if body.count(b'[') + body.count(b'{') <= limit:
+        return False
+    brackets = _TEXT.sub(b'', body).translate(None, _NO_BRACKETS)
+    depth = 0
+    for start in range(0, len(brackets), _CHUNK):
+        depths = list(accumulate(map(_STEPS.__getitem__, brackets[start : start + _CHUNK]), initial=depth))
+        if max(depths) > limit:
+            return True
+        depth = depths[-1]
+    return False
 
 
 async def _read_form(request: web.Request) -> MultiMapping[Any]:

@@ -1,13 +1,14 @@
-"""aiohttp's server with two changes: errors in our envelope, and a shutdown that loses no request."""
+"""aiohttp's server with errors in our envelope, a shutdown that loses no request, and limits for slow clients."""
 
 import asyncio
 import fcntl
+import itertools
 import struct
 import termios
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import InvalidURLError, LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
@@ -16,6 +17,13 @@ from aiohttp.web_server import Server as WebServer
 
 from colibris import api
 from colibris.responses import JSONResponse
+from colibris.server.limits import MIN_BODY_RATE, WRITE_TIMEOUT, Limits
+
+#: How often connections are looked after, in seconds.
+PERIOD = 1.0
+
+#: Among how many connections an idle one is looked for.
+_MOST_LOOKED_AT = 100
 
 
 class Connection(RequestHandler):
@@ -23,17 +31,81 @@ class Connection(RequestHandler):
 
     _manager: 'Server | None'
 
-    __slots__ = ('_last_data',)
+    __slots__ = ('_has_partial_head', '_is_too_slow', '_last_data', '_unsent', '_unsent_since', '_waiting_since')
 
     def __init__(self, manager: 'Server', **options: Any) -> None:
         super().__init__(manager, **options)
         self._last_data = 0.0
+        #: Since when the rest of a head or of a body is waited for, at first for anything at all.
+        self._waiting_since: float | None = self._loop.time()
+        self._has_partial_head = False
+        self._is_too_slow = False
+        #: How much of an answer waits to be taken by the client, and since when it is so much.
+        self._unsent = 0
+        self._unsent_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._manager is not None:
+            self._manager.make_room(self)
 
     def data_received(self, data: bytes) -> None:
         manager = self._manager
         if manager is not None and manager.draining_since is not None:
             self._last_data = self._loop.time()
+        count = self._request_count
         super().data_received(data)
+        if self._request_count != count:
+            self._waiting_since = None
+            self._has_partial_head = False
+        elif data and self._waiter is not None:
+            self._has_partial_head = True
+            self._waiting_since = self._waiting_since or self._loop.time()
+
+    def look_after(self, now: float, limits: Limits) -> None:
+        """End what waits for a client that is too slow; called each second."""
+        if self.transport is None:
+            return
+        self._look_after_sending(self.transport, now)
+        body = self._body_to_come()
+        if body is None:
+            if self._waiter is not None and not self._messages and self._has_waited(now, limits.read_timeout):
+                late = api.RequestTimeout('the head of the request did not arrive in time')
+                self.refuse(late if self._has_partial_head else None)
+        elif self._waiting_since is None:
+            self._waiting_since = now
+        elif self._has_waited(now, limits.read_timeout + body.total_bytes / MIN_BODY_RATE):
+            self._is_too_slow = True
+            self._lingering_time = 0.0
+            body.set_exception(api.RequestTimeout('the body did not arrive in time'))
+
+    def _has_waited(self, now: float, limit: float) -> bool:
+        return self._waiting_since is not None and now - self._waiting_since > limit
+
+    def _body_to_come(self) -> StreamReader | None:
+        """Return the body of the request in progress if its client has still to send some of it."""
+        request = self._current_request
+        body = None if request is None else request._payload
+        if not isinstance(body, StreamReader) or body.is_eof() or body.exception() is not None:
+            return None
+        if self._reading_paused:  # its handler does not take what has come
+            self._waiting_since = None
+            return None
+        return body
+
+    def _look_after_sending(self, transport: asyncio.Transport, now: float) -> None:
+        unsent = transport.get_write_buffer_size()
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since > WRITE_TIMEOUT:
+            self.logger.debug('a client does not take its answer: the connection is cut')
+            transport.abort()
+
+    def refuse(self, error: api.APIException | None) -> None:
+        """Close the connection, on which no request is in progress; the client is told of *error*."""
+        if self.transport is not None and error is not None:
+            self.transport.write(_answer(error))
+        self.force_close()
 
     def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -42,7 +114,8 @@ class Connection(RequestHandler):
             resp = api.error_response(api.from_http_exception(resp))
         manager = self._manager
         draining = manager is not None and manager.draining_since is not None
-        if draining and not self._messages and isinstance(resp, web.StreamResponse) and not resp.prepared:
+        ends = self._is_too_slow or (draining and not self._messages)
+        if ends and isinstance(resp, web.StreamResponse) and not resp.prepared:
             resp.force_close()
         return super().finish_response(request, resp, start_time)
 
@@ -56,7 +129,7 @@ class Connection(RequestHandler):
             error: api.APIException = exc
         elif isinstance(exc, HttpProcessingError):
             self.logger.debug('malformed request from %s: %s', request.remote, exc)
-            error = api.InvalidRequest(_explain(exc))
+            error = _refusal(exc)
         elif status == 504:
             self.logger.error('%s %s ran into a time limit', request.method, request.path, exc_info=exc)
             error = api.ServiceUnavailable('the request took too long')
@@ -91,6 +164,26 @@ class Connection(RequestHandler):
         return bool(struct.unpack('i', size)[0])
 
 
+def _answer(error: api.APIException) -> bytes:
+    """Return an answer as it is sent where aiohttp sends none, as there is no request."""
+    response = api.error_response(error)
+    body = cast('bytes', response.body)
+    lines = [
+        f'HTTP/1.1 {response.status} {response.reason}',
+        f'Content-Type: {api.JSON}',
+        f'Content-Length: {len(body)}',
+        *(f'{name}: {value}' for name, value in error.headers.items()),
+        'Connection: close',
+    ]
+    return '\r\n'.join([*lines, '', '']).encode() + body
+
+
+def _refusal(error: HttpProcessingError) -> api.APIException:
+    if 'Too many headers' in error.message:
+        return api.HeadersTooLarge()
+    return api.InvalidRequest(_explain(error))
+
+
 def _explain(error: HttpProcessingError) -> str:
     """Return what the parser says, without the bytes that it goes on to quote."""
     if isinstance(error, LineTooLong):
@@ -106,8 +199,35 @@ class Server(WebServer):
     #: The loop's time at which the shutdown began.
     draining_since: float | None = None
 
+    def __init__(self, handler: Any, *, limits: Limits, **options: Any) -> None:
+        super().__init__(handler, **limits.handler_options(), **options)
+        self._limits = limits
+        self._timer = self._loop.call_later(PERIOD, self._look)
+
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
+
+    def _look(self) -> None:
+        """Look after all connections."""
+        now = self._loop.time()
+        for connection in cast('list[Connection]', self.connections):
+            connection.look_after(now, self._limits)
+        self._timer = self._loop.call_later(PERIOD, self._look)
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # aiohttp's
+        self._timer.cancel()
+        await super().shutdown(timeout)
+
+    def make_room(self, newcomer: Connection) -> None:
+        """Close the connection that was idle first, or *newcomer*, if there are more of them than there may be."""
+        if len(self._connections) <= self._limits.max_connections:
+            return
+        for connection in itertools.islice(cast('dict[Connection, Any]', self._connections), _MOST_LOOKED_AT):
+            if connection is not newcomer and connection.is_idle():
+                connection.force_close()
+                return
+        error = api.ServiceUnavailable('the service has too many connections', headers={'Retry-After': '1'})
+        newcomer.refuse(error)
 
     async def drain(self, *, idle: float, limit: float) -> int:
         """Let all connections come to their end; return how many had to be left when *limit* seconds were over.
@@ -128,8 +248,9 @@ class Server(WebServer):
 class Runner(web.AppRunner):
     """An application and its `Server`."""
 
-    def __init__(self, app: web.Application, **options: Any) -> None:
+    def __init__(self, app: web.Application, *, limits: Limits | None = None, **options: Any) -> None:
         super().__init__(app, **options)
+        self._limits = limits or Limits()
         self._told = False
 
     @property
@@ -149,5 +270,5 @@ class Runner(web.AppRunner):
         app.on_startup.freeze()
         await app.startup()
         app.freeze()
-        options = {**self._kwargs, **(app._handler_args or {}), 'debug': app._debug}
+        options = {**self._kwargs, **(app._handler_args or {}), 'debug': app._debug, 'limits': self._limits}
         return Server(cast('Any', app._handle), request_factory=app._make_request, loop=loop, **options)

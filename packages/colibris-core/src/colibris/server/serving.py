@@ -13,6 +13,8 @@ from aiohttp import web
 
 from colibris.readiness import drain
 from colibris.server import notify
+from colibris.conf import settings
+from colibris.server.limits import Limits
 from colibris.server.protocol import Runner
 from colibris.server.sockets import BACKLOG, accept_queued, listen, refuse_newcomers
 
@@ -132,7 +134,7 @@ async def serve(
     is done and connections are accepted. What the start-up raises is raised here, after all that it opened is closed.
     """
     stop = stop or Stop()
-    runner = Runner(app, access_log=None)
+    runner = Runner(app, limits=Limits.configured(settings), access_log=None)
     try:
         try:
             await runner.setup()
