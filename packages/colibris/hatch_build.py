@@ -24,6 +24,7 @@ EXTRAS = {
     'postgresql': ['colibris-persist[postgresql]'],
     'mysql': ['colibris-persist[mysql]'],
     'redis': ['colibris-cache[redis]'],
+    'metrics': ['colibris-core[metrics]'],
     'speed': ['colibris-core[speed]'],
     'test': ['colibris-core[test]'],
 }

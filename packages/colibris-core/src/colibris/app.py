@@ -47,6 +47,10 @@ def create_app() -> web.Application:
     app._router = router = Router()
     Pipeline(app, router)
     _add_routes(app)
+    if settings.METRICS is not None:
+        from colibris import metrics
+
+        metrics.prepare(app)
     responses.set_default_headers(headers.default_headers())
     app.on_response_prepare.append(_before_headers)
     app.on_shutdown.append(_close_websockets)
@@ -64,8 +68,20 @@ async def _lifespan(app: web.Application) -> AsyncIterator[None]:
             openapi.setup(app)
         await _check_health()
         app[readiness.READINESS].phase = readiness.Phase.SERVING
-        yield
+        async with _measured():
+            yield
         readiness.drain(app)
+
+
+@asynccontextmanager
+async def _measured() -> AsyncIterator[None]:
+    if settings.METRICS is None:
+        yield
+        return
+    from colibris import metrics
+
+    async with metrics.running():
+        yield
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ that switches it on. It is imported only when that setting is set.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
@@ -17,6 +17,7 @@ from colibris.conf import ImproperlyConfigured, settings
 
 if TYPE_CHECKING:
     from colibris.api import APIException
+    from colibris.measures import Measure
 
 GROUP = 'colibris.subsystems'
 
@@ -141,6 +142,10 @@ class Subsystem(Generic[B]):
     def translate(self, error: Exception) -> APIException | None:
         """Return the API error that stands for *error*, if it is one of this subsystem's."""
         return None
+
+    def measures(self) -> Iterable[Measure]:
+        """Return numbers that tell how the subsystem does, for METRICS; asked each second while it is open."""
+        return ()
 
     @asynccontextmanager
     async def test_session(self) -> AsyncIterator[None]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -146,7 +149,24 @@ def _supervise(sockets: Sequence[socket.socket], workers: int | None, beside: Se
         supervisor = Supervisor(sockets, workers=workers or 1, companions=beside, spare=spare)
         return await supervisor.run(_announcer(sockets, workers or 1))
 
-    return asyncio.run(main())
+    with _shared_metrics():
+        return asyncio.run(main())
+
+
+@contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """Give the processes that are started a folder for their numbers, so that each of them can tell those of all."""
+    from colibris.conf import settings
+
+    if settings.METRICS is None:
+        yield
+        return
+    from colibris import metrics
+
+    metrics.options()
+    with TemporaryDirectory(prefix='colibris-metrics-') as folder:
+        os.environ[metrics.FOLDER] = folder
+        yield
 
 
 def _reload(sockets: Sequence[socket.socket], beside: Sequence[Sequence[str]]) -> int:

@@ -73,6 +73,7 @@ _SETTINGS = (
     Setting('MAX_HEADERS', 100, integer(1, 10_000), 'How many headers a request may have.'),
     Setting('MAX_JSON_DEPTH', 500, integer(1, 500), 'How deep JSON may be nested.'),
     Setting('MAX_REQUEST_BODY_SIZE', 10 * 1024 * 1024, integer(1), 'Largest body of a request, in bytes.'),
+    Setting('METRICS', None, or_none(kinds.DICTIONARY), 'Where numbers for Prometheus are served.'),
     Setting('MIDDLEWARE', MIDDLEWARE, kinds.CALLABLES, 'What each request passes, in this order.'),
     Setting('PORT', 8888, integer(0, 65535), 'Port that the server listens on; 0 takes a free one.'),
     Setting('PROJECT_PACKAGE_DIR', None, or_none(kinds.TEXT), "Folder of the project's package.", automatic=True),

@@ -8,21 +8,28 @@ from time import perf_counter
 
 from aiohttp import web
 
+from colibris.conf import settings
 from colibris.edge import access
 from colibris.edge.layer import Handle
 
 #: Told of a request once it is answered: with which status (499 if the client went away), after how many seconds.
 Observer = Callable[[web.Request, int, float], None]
 
-#: Make the observers that the settings ask for; None where they ask for none.
-MAKERS: list[Callable[[], Observer | None]] = [access.observer]
-
 CLIENT_GONE = 499
+
+
+def _observers() -> list[Observer]:
+    found = [] if (log := access.observer()) is None else [log]
+    if settings.METRICS is not None:
+        from colibris import metrics  # which not everybody needs
+
+        found.append(metrics.observer())
+    return found
 
 
 def layer(handle: Handle) -> Handle:
     """Tell the observers of each request."""
-    observers = tuple(observer for make in MAKERS if (observer := make()) is not None)
+    observers = _observers()
     if not observers:
         return handle
 

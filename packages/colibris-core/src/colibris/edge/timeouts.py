@@ -58,6 +58,9 @@ class Watch:
         self._running: set[Running] = set()
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._running)
+
     def begin(self, request: web.Request) -> Running:
         """Look after *request*, which the current task answers."""
         loop = asyncio.get_running_loop()
@@ -85,10 +88,19 @@ class Watch:
         self._timer = loop.call_later(self._period, self._look, loop) if self._running else None
 
 
+_watch: Watch | None = None
+
+
+def in_flight() -> int:
+    """Return how many requests this process answers at the moment."""
+    return 0 if _watch is None else len(_watch)
+
+
 def layer(handle: Handle) -> Handle:
     """Cancel what takes longer than REQUEST_TIMEOUT, or than its view says."""
+    global _watch
     limit = settings.REQUEST_TIMEOUT
-    watch = Watch(limit, PERIOD if limit is None else min(PERIOD, limit / 4))
+    watch = _watch = Watch(limit, PERIOD if limit is None else min(PERIOD, limit / 4))
 
     async def watched(request: web.Request) -> web.StreamResponse:
         running = watch.begin(request)

@@ -1,0 +1,254 @@
+"""Metrics: what is counted, by whom, and where it is served."""
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from colibris import metrics, subsystems
+from colibris.app import create_app
+from colibris.conf import ImproperlyConfigured
+from colibris.measures import Kind, Measure
+from colibris.metrics import exposition, series, setup
+from colibris.metrics.series import Numbers, Series, read_all
+
+ROUTES = """
+    import asyncio
+    from aiohttp import web
+    from colibris import api
+
+    async def item(request):
+        return {'id': request.match_info['id']}
+
+    async def slow(request):
+        await asyncio.sleep(0.3)
+        return {}
+
+    async def taken(request):
+        raise api.Conflict
+
+    async def fail(request):
+        raise LookupError('x')
+
+    ROUTES = [('/items/{id}', item), ('/slow', slow), ('/taken', taken), ('/fail', fail)]
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_numbers(monkeypatch):
+    monkeypatch.setattr(setup, '_numbers', None)
+    monkeypatch.delenv(metrics.FOLDER, raising=False)
+
+
+@pytest.fixture
+def serve(project, aiohttp_client):
+    async def make(settings="METRICS = {'path': '/metrics'}"):
+        project(settings=settings, routes=ROUTES)
+        return await aiohttp_client(create_app())
+
+    return make
+
+
+async def scraped(client, path='/metrics'):
+    """Return the numbers by their names and labels as they are written."""
+    resp = await client.get(path)
+    assert resp.status == 200
+    assert resp.headers['Content-Type'].startswith('text/plain; version=')
+    lines = [line for line in (await resp.text()).splitlines() if not line.startswith('#')]
+    return {name: float(value) for name, value in (line.rsplit(' ', 1) for line in lines)}
+
+
+async def test_by_itself_there_are_none(serve):
+    assert (await (await serve('')).get('/metrics')).status == 404
+
+
+async def test_requests_are_counted_by_method_route_and_status(serve):
+    client = await serve()
+    for number in range(3):
+        await client.get(f'/items/{number}')
+    for path in ('/taken', '/fail', '/nothing', '/elsewhere'):
+        await client.get(path)
+    await client.post('/taken')
+    found = await scraped(client)
+    counts = {name: value for name, value in found.items() if name.startswith('colibris_http_requests_total')}
+    assert counts == {
+        f'colibris_http_requests_total{{method="{method}",route="{route}",status="{status}"}}': count
+        for method, route, status, count in [
+            ('GET', '/items/{id}', 200, 3),
+            ('GET', '/taken', 409, 1),
+            ('GET', '/fail', 500, 1),
+            ('GET', 'none', 404, 2),
+            ('POST', 'none', 405, 1),
+        ]
+    }
+
+
+async def test_durations_are_a_histogram_by_method_and_route(serve):
+    client = await serve()
+    await client.get('/slow')
+    await client.get('/items/1')
+    found = await scraped(client)
+    name = 'colibris_http_request_duration_seconds'
+    slow = 'method="GET",route="/slow"'
+    assert found[f'{name}_count{{{slow}}}'] == 1
+    assert 0.3 <= found[f'{name}_sum{{{slow}}}'] < 3
+    bounds = re.findall(r'le="([^"]+)"', ''.join(key for key in found if f'{name}_bucket' in key and '/slow' in key))
+    assert bounds[0] == '0.005'
+    assert bounds[-1] == '+Inf'
+    counts = [found[f'{name}_bucket{{le="{bound}",{slow}}}'] for bound in bounds]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 1)
+
+
+async def test_methods_that_are_none_of_http_are_one(serve):
+    client = await serve()
+    for method in ('PROPFIND', 'LOCK', 'SEARCH'):
+        await client.request(method, '/items/1')
+    found = await scraped(client)
+    names = [name for name in found if name.startswith('colibris_http_requests_total')]
+    assert names == ['colibris_http_requests_total{method="OTHER",route="none",status="405"}']
+
+
+async def test_requests_in_flight_are_told(serve):
+    client = await serve()
+    slow = [asyncio.create_task(client.get('/slow')) for _ in range(4)]
+    await asyncio.sleep(0.1)
+    assert (await scraped(client))['colibris_http_requests_in_flight'] == 5
+    await asyncio.gather(*slow)
+    assert (await scraped(client))['colibris_http_requests_in_flight'] == 1
+
+
+async def test_subsystems_tell_their_numbers(serve, monkeypatch):
+    class Told:
+        name = 'told'
+
+        def measures(self):
+            yield Measure('things_done', 7, Kind.COUNTER, 'Done.')
+            yield Measure('things', 2, Kind.GAUGE, 'There.', (('a', 'b'),))
+
+    class Broken:
+        name = 'broken'
+
+        def measures(self):
+            raise LookupError
+
+    client = await serve()
+    monkeypatch.setattr(subsystems, 'opened', lambda: (Broken(), Told()))
+    found = await scraped(client)
+    assert (found['colibris_things_done_total'], found['colibris_things{a="b"}']) == (7, 2)
+
+
+async def test_a_port_of_its_own_serves_nothing_else(serve, aiohttp_client):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    client = await serve(f"METRICS = {{'port': {port}}}")
+    assert (await client.get('/metrics')).status == 404
+    await client.get('/items/1')
+    found = await scraped(client.session, f'http://127.0.0.1:{port}/')
+    assert found['colibris_http_requests_total{method="GET",route="/items/{id}",status="200"}'] == 1
+
+
+@pytest.mark.parametrize(
+    ('value', 'message'),
+    [
+        ({}, "give either a 'path' of the service or a 'port'"),
+        ({'path': '/m', 'port': 1}, 'give either'),
+        ({'path': 'metrics'}, "path must begin with '/'"),
+        ({'port': 0}, 'port must be the number of a port'),
+        ({'address': 'x'}, "has no key 'address'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_at_the_start(project, value, message):
+    project(settings=f'METRICS = {value!r}')
+    with pytest.raises(ImproperlyConfigured, match=message):
+        create_app()
+
+
+def test_a_missing_module_is_named(project, monkeypatch):
+    project(settings="METRICS = {'path': '/metrics'}")
+    monkeypatch.setattr(setup, 'find_spec', lambda name: None)
+    with pytest.raises(ImproperlyConfigured, match=r"pip install 'colibris\[metrics\]'"):
+        create_app()
+
+
+COUNTER = Series('colibris_done', Kind.COUNTER, 'Done.', (('kind', 'a'),))
+GAUGE = Series('colibris_now', Kind.GAUGE, 'Now.')
+
+
+def test_the_numbers_of_several_processes_add_up_and_survive_them(tmp_path):
+    script = (
+        'import os, sys; from pathlib import Path; from colibris.measures import Kind;'
+        'from colibris.metrics.series import Numbers, Series; n = Numbers(Path(sys.argv[1]));'
+        "n.values[n.place(Series('colibris_done', Kind.COUNTER, 'Done.', (('kind', 'a'),)))] += 5;"
+        "n.values[n.place(Series('colibris_now', Kind.GAUGE, 'Now.'))] = 3; os.kill(os.getpid(), 9)"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, '-c', script, tmp_path], check=False).returncode == -9
+    own = Numbers(tmp_path)
+    own.values[own.place(COUNTER)] += 1
+    own.values[own.place(GAUGE)] = 4
+    text = exposition.render(read_all(tmp_path)).decode()
+    assert 'colibris_done_total{kind="a"} 11.0' in text
+    assert 'colibris_now 4.0' in text
+
+
+def test_there_are_only_so_many_numbers(monkeypatch):
+    monkeypatch.setattr(series, 'PLACES', 4)
+    numbers = Numbers()
+    for name in 'abcdef':
+        numbers.values[numbers.place(Series(name, Kind.COUNTER, ''))] += 1
+    assert [(each.name, value) for each, value in numbers.read()] == [('a', 1), ('b', 1), ('c', 1)]
+
+
+def test_without_the_setting_nothing_of_it_is_imported(project_folder):
+    project_folder.write(
+        'shop/app.py',
+        'import sys\n\n\ndef init(app):\n    assert not {"prometheus_client", "colibris.metrics"} & set(sys.modules)\n',
+    )
+    project_folder.write('shop/commands.py', CHECK)
+    assert 'started' in project_folder.run('start').stdout
+
+
+CHECK = """
+    import click
+    from aiohttp.test_utils import TestServer
+    from colibris.app import create_app
+    from colibris.commands.context import project_command
+
+    @click.command()
+    @project_command
+    async def start():
+        async with TestServer(create_app()):
+            click.echo('started')
+"""
+
+
+async def test_each_worker_tells_the_numbers_of_all(project_folder):
+    project_folder.write('shop/settings.py', "METRICS = {'path': '/metrics'}\nLISTEN = '127.0.0.1'\n")
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    command = project_folder.command('runserver', '--workers', '2', '--port', str(port))
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env={**os.environ, 'DEBUG': ''})
+    import aiohttp
+
+    try:
+        async with asyncio.timeout(30):
+            await process.stdout.readline()
+        for _ in range(40):
+            async with aiohttp.ClientSession() as session:  # a new connection, so that both are asked
+                assert (await session.get(f'http://127.0.0.1:{port}/health/live')).status == 200
+        found = []
+        for _ in range(6):
+            async with aiohttp.ClientSession() as session:
+                found.append(await scraped(session, f'http://127.0.0.1:{port}/metrics'))
+    finally:
+        process.terminate()
+        await process.wait()
+    name = 'colibris_http_requests_total{method="GET",route="/health/live",status="200"}'
+    assert [each[name] for each in found] == [40] * 6
