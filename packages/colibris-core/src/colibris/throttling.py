@@ -118,7 +118,6 @@ class MemoryCounts:
             self._counts.popitem(last=False)
         return taken, before, current
 
-
     async def give_back(self, key: str, window: Window) -> None:
         """Take back what was counted under *key*."""
         index, before, current = self._counts.get(key, (0, 0, 0))
@@ -254,9 +253,7 @@ def throttle_of(said: Callable[[str, Any], Any], name: str) -> Throttle | None:
         return Throttle(scope, _parsed(rates), by_address=by == 'address')
     except ValueError as exc:
         if scope == DEFAULT:
-            raise ImproperlyConfigured(
-                f'THROTTLE ({settings.source("THROTTLE")}): {exc}', setting='THROTTLE'
-            ) from exc
+            raise ImproperlyConfigured(f'THROTTLE ({settings.source("THROTTLE")}): {exc}', setting='THROTTLE') from exc
         raise TypeError(f'{name}: throttle: {exc}') from exc
 
 

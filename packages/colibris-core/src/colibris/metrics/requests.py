@@ -66,4 +66,3 @@ class RequestNumbers:
 
 def _labels(method: str, route: str | None) -> tuple[tuple[str, str], ...]:
     return ('method', method if method in METH_ALL else 'OTHER'), ('route', route or 'none')
-

@@ -160,4 +160,3 @@ async def _serve(host: str, port: int) -> web.ServerRunner:
         await runner.cleanup()
         raise _wrong(f'port {port} of {host} cannot be listened on: {exc.strerror or exc}') from exc
     return runner
-
