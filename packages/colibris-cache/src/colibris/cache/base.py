@@ -59,6 +59,9 @@ class CacheBackend(Backend):
         self.prefix = prefix
         self.version = version
         self._codec = values.Codec(allow_pickle=allow_pickle)
+        #: How many values were found, and how many were not.
+        self.hits = 0
+        self.misses = 0
         self._computing: dict[bytes, asyncio.Task[Any]] = {}
 
     # What a backend writes
@@ -117,7 +120,11 @@ class CacheBackend(Backend):
     async def get(self, key: str, default: Any = None) -> Any:
         """Return the value under *key*, *default* if there is none."""
         data = await self.read(self._key(key))
-        return default if data is None else self._value(data, default)
+        if data is None:
+            self.misses += 1
+            return default
+        self.hits += 1
+        return self._value(data, default)
 
     async def set(self, key: str, value: Any, lifetime: float | None = None) -> None:
         """Keep *value* under *key*. Raises TypeError for what cannot travel, naming its path in the value."""
@@ -188,7 +195,10 @@ class CacheBackend(Backend):
             return {}
         found = zip(wanted, await self.read_many([self._key(key) for key in wanted]), strict=True)
         decoded = {key: self._value(data, MISSING) for key, data in found if data is not None}
-        return {key: value for key, value in decoded.items() if value is not MISSING}
+        values = {key: value for key, value in decoded.items() if value is not MISSING}
+        self.hits += len(values)
+        self.misses += len(wanted) - len(values)
+        return values
 
     async def set_many(self, items: Mapping[str, Any], lifetime: float | None = None) -> None:
         """Keep each value of *items* under its key."""
@@ -230,7 +240,9 @@ class CacheBackend(Backend):
         full = self._key(key)
         entry = await self._entry(full)
         if entry is not None and entry.fresh:
+            self.hits += 1
             return entry.value
+        self.misses += 1
         task = self._computing.get(full)
         if task is None:
             task = asyncio.create_task(self._compute(full, factory, seconds, stale, stale_entry=entry))

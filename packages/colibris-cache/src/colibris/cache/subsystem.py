@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from colibris.api import APIException, ServiceUnavailable
 from colibris.cache.base import CacheBackend
 from colibris.cache.errors import CacheUnavailable
 from colibris.conf import settings
+from colibris.measures import Kind, Measure
 from colibris.subsystems import Subsystem
 
 
@@ -35,6 +36,10 @@ class CacheSubsystem(Subsystem[CacheBackend]):
 
     def translate(self, error: Exception) -> APIException | None:
         return ServiceUnavailable() if isinstance(error, CacheUnavailable) else None
+
+    def measures(self) -> Iterable[Measure]:
+        yield Measure('cache_hits', self.backend.hits, Kind.COUNTER, 'Values that were found.')
+        yield Measure('cache_misses', self.backend.misses, Kind.COUNTER, 'Values that were not found.')
 
     @asynccontextmanager
     async def test_session(self) -> AsyncIterator[None]:

@@ -10,9 +10,7 @@ from aiohttp import web
 from colibris import responses
 from colibris.conf import settings
 from colibris.edge.layer import Handle
-from colibris.logs.context import set_request_id
-
-HEADER = 'X-Request-ID'
+from colibris.logs.context import REQUEST_ID_HEADER, set_request_id
 
 #: What is taken from a client: no more than this goes into logs, and nothing that could end a line.
 _FORM = re.compile(r'[A-Za-z0-9._:+/=@-]{1,128}\Z')
@@ -24,10 +22,10 @@ def layer(handle: Handle) -> Handle:
         return handle
 
     async def identify(request: web.Request) -> web.StreamResponse:
-        given = request.headers.get(HEADER)
+        given = request.headers.get(REQUEST_ID_HEADER)
         request_id = given if given is not None and _FORM.match(given) else secrets.token_hex(16)
         set_request_id(request_id)
-        responses.add_header(request, HEADER, request_id)
+        responses.add_header(request, REQUEST_ID_HEADER, request_id)
         return await handle(request)
 
     return identify

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
 
+#: The header in which the id of a request travels: in requests, in answers, in mails.
+REQUEST_ID_HEADER = 'X-Request-ID'
+
 _request_id: ContextVar[str | None] = ContextVar('colibris_request_id', default=None)
 
 #: Gives the trace that the running code belongs to; there is none unless TRACING is set.

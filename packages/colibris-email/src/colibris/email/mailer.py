@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import heapq
 import itertools
 import logging
@@ -17,6 +18,7 @@ from colibris.email.addresses import parse_address
 from colibris.email.base import EmailBackend
 from colibris.email.errors import EmailError, RecipientsRefused, TemporaryFailure
 from colibris.email.message import EmailMessage, Envelope, Frozen
+from colibris.logs.context import REQUEST_ID_HEADER, current_request_id, set_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,11 @@ class Queued:
     def message(self) -> EmailMessage:
         """A copy of the message."""
         return EmailMessage.thaw(self.frozen)
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request for which it is sent, if there is one."""
+        return self.message.headers.get(REQUEST_ID_HEADER)
 
     def packed(self) -> Packed:
         """Return all as a tuple, which the garbage collector need not look through: many thousands may wait."""
@@ -70,6 +77,9 @@ class Mailer:
         self._retry_delays = tuple(retry_delays)
         self._shutdown_timeout = shutdown_timeout
         self._bytes = 0
+        #: How many messages were handed over, and how many were not sent in the end.
+        self.sent = 0
+        self.failed = 0
         self._accounts = threading.Lock()
         self._waiting: deque[Packed] = deque()
         self._later: list[tuple[float, int, Packed]] = []
@@ -92,6 +102,7 @@ class Mailer:
 
     def prepare(self, message: EmailMessage) -> Queued:
         """Check *message* and take a copy of it. Raises ValueError for what can never be sent."""
+        message = _of_request(message)
         message.check()
         sender = message.from_ or self.default_from
         if sender is None:
@@ -108,8 +119,10 @@ class Mailer:
             if fits and not closing:
                 self._bytes += queued.size
         if closing:
+            self.failed += 1
             logger.error('email %s is dropped: the service is shutting down', queued.message_id)
         elif not fits:
+            self.failed += 1
             logger.error(
                 'email %s is dropped: its %d bytes do not fit into the queue, which holds %d messages of %d bytes; '
                 'max_queue_bytes is %d',
@@ -131,12 +144,14 @@ class Mailer:
         envelope = await self._seal(queued)
         async with self._using:
             await self._backend.deliver(envelope)
+        self.sent += 1
 
     def deliver_at_once(self, queued: Queued) -> None:
         """Deliver a prepared message by a backend that is immediate."""
         try:
             self._backend.deliver(queued.message.seal(self.default_from, queued.message_id)).send(None)
         except StopIteration:
+            self.sent += 1
             return
         raise RuntimeError(f'{type(self._backend).__name__} says that it is immediate, but waits for something')
 
@@ -191,6 +206,7 @@ class Mailer:
 
     async def _try(self, queued: Queued) -> None:
         queued.tries += 1
+        set_request_id(queued.request_id)
         try:
             await self.deliver(queued)
         except RecipientsRefused as exc:
@@ -205,13 +221,16 @@ class Mailer:
             self._try_later(queued, exc)
             return
         except EmailError as exc:
+            self.failed += 1
             logger.error('email %s was not sent: %s', queued.message_id, exc)
         except Exception:
+            self.failed += 1
             logger.exception('email %s was not sent', queued.message_id)
         self._finished(queued)
 
     def _try_later(self, queued: Queued, exc: EmailError) -> None:
         if self._closing or queued.tries > len(self._retry_delays):
+            self.failed += 1
             logger.error('email %s is given up after %d tries: %s', queued.message_id, queued.tries, exc)
             self._finished(queued)
             return
@@ -237,3 +256,13 @@ class Mailer:
             )
         for _, message_id, *_ in (*self._waiting, *(packed for _, _, packed in self._later)):
             logger.error('email %s was not sent before the service shut down', message_id)
+
+
+def _of_request(message: EmailMessage) -> EmailMessage:
+    """Return *message* with the id of the request for which it is sent, if there is one."""
+    request_id = current_request_id()
+    if request_id is None or REQUEST_ID_HEADER in message.headers:
+        return message
+    marked = copy.copy(message)
+    marked.headers = {**message.headers, REQUEST_ID_HEADER: request_id}
+    return marked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from colibris.email.base import EmailBackend
 from colibris.email.mailer import Mailer
 from colibris.email.memory import MemoryBackend
 from colibris.email.message import EmailMessage
+from colibris.measures import Kind, Measure
 from colibris.subsystems import Subsystem
 
 #: The options of EMAIL that are the queue's; all others are the backend's.
@@ -106,6 +107,12 @@ class EmailSubsystem(Subsystem[EmailBackend]):
     async def test_case(self, *, isolated: bool = False) -> AsyncIterator[None]:
         self.outbox.clear()
         yield
+
+    def measures(self) -> Iterable[Measure]:
+        if (mailer := self._mailer) is not None:
+            yield Measure('emails_sent', mailer.sent, Kind.COUNTER, 'Mails that were handed over.')
+            yield Measure('emails_failed', mailer.failed, Kind.COUNTER, 'Mails that were not sent in the end.')
+            yield Measure('emails_waiting', len(mailer), Kind.GAUGE, 'Mails that wait to be sent.')
 
     @property
     def outbox(self) -> list[Any]:

@@ -98,6 +98,10 @@ class DatabaseBackend(Backend):
         if self._client is not None:
             await self._client.close()
 
+    def connections(self) -> tuple[int, int] | None:
+        """Return how many connections are in use and how many idle; None where there is no pool."""
+        return None
+
     async def check_health(self) -> None:
         """Raise DatabaseUnavailable if the database does not answer."""
         await self.client.execute_query('SELECT 1')

@@ -250,6 +250,10 @@ class MySQLBackend(ServerBackend):
             ),
         }
 
+    def connections(self) -> tuple[int, int] | None:
+        pool = self._client._pool if isinstance(self._client, MySQLClient) else None
+        return None if pool is None else (pool.size - pool.freesize, pool.freesize)
+
     def create_command(self) -> str:
         statement = f'CREATE DATABASE {_quoted(self.name)} CHARACTER SET utf8mb4'
         return f'mysql -h {self.host} -P {self.port} -u {self.username} -p -e {shlex.quote(statement)}'

@@ -58,6 +58,11 @@ class Pool:
         """Whether no more connections may be made."""
         return self.size >= self._maximum
 
+    @property
+    def idle(self) -> int:
+        """How many connections nobody uses."""
+        return len(self._idle)
+
     def owns(self, connection: Connection) -> bool:
         """Whether *connection* is one of this pool's."""
         return connection in self._all

@@ -328,6 +328,10 @@ class PostgreSQLBackend(ServerBackend):
             'server_settings': server_settings,
         }
 
+    def connections(self) -> tuple[int, int] | None:
+        pool = self._client._pool if isinstance(self._client, PostgreSQLClient) else None
+        return None if pool is None else (pool.size - pool.idle, pool.idle)
+
     def create_command(self) -> str:
         return f'createdb -h {self.host} -p {self.port} -U {self.username} {self.name}'
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from colibris import plugins, subsystems
 from colibris.api import APIException
 from colibris.conf import ImproperlyConfigured, settings
+from colibris.measures import Kind, Measure
 from colibris.persist import errors, testdatabase, url
 from colibris.persist.base import DatabaseBackend
 from colibris.persist.database import DEFAULT, Databases, load_models
@@ -122,6 +123,14 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
             raise ImproperlyConfigured(f'{self.setting}: {exc}', setting=self.setting) from exc
         self._databases = databases
         self._backend = databases.backends[DEFAULT]
+
+    def measures(self) -> Iterable[Measure]:
+        for alias, backend in self.databases.backends.items():
+            if (connections := backend.connections()) is None:
+                continue
+            for state, number in zip(('used', 'idle'), connections, strict=True):
+                labels = (('database', alias), ('state', state))
+                yield Measure('database_connections', number, Kind.GAUGE, 'Connections of the pool.', labels)
 
     @asynccontextmanager
     async def test_session(self) -> AsyncIterator[None]:
