@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from colibris.conf import settings
 from colibris.readiness import drain
 from colibris.server import notify
-from colibris.conf import settings
 from colibris.server.limits import Limits
 from colibris.server.protocol import Runner
 from colibris.server.sockets import BACKLOG, accept_queued, listen, refuse_newcomers
