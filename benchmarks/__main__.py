@@ -4,7 +4,10 @@ import runpy
 import sys
 from pathlib import Path
 
-NAMES = sorted(path.stem for path in Path(__file__).parent.glob('[a-z]*.py'))
+_FOLDER = Path(__file__).parent
+NAMES = sorted(path.stem for path in _FOLDER.glob('[a-z]*.py')) + sorted(
+    path.parent.name for path in _FOLDER.glob('*/__main__.py')
+)
 
 
 def main() -> None:
