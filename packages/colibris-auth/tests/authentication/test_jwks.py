@@ -72,7 +72,7 @@ async def ask(client, token):
 def remote():
     from colibris.authentication.subsystem import subsystem
 
-    return subsystem.backend._public
+    return subsystem.backend._remote
 
 
 async def test_tokens_of_a_provider(client, provider):

@@ -8,9 +8,8 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jwt
 from aiohttp import web
 
 from colibris import security
@@ -19,7 +18,6 @@ from colibris.authentication.accounts import Accounts
 from colibris.authentication.base import AuthenticationBackend, Identity, InvalidCredentials
 from colibris.authentication.claims import Claims
 from colibris.authentication.cookies import Cookies
-from colibris.authentication.jwks import RemoteKeys
 from colibris.authentication.jwtoptions import (
     HMAC_ALGORITHMS,
     check_numbers,
@@ -29,10 +27,13 @@ from colibris.authentication.jwtoptions import (
     read_texts,
 )
 from colibris.authentication.keys import SecretKeys, bind_to_account, secret_keys
-from colibris.authentication.publickeys import KeySet, load_file
 from colibris.authentication.refresh import InvalidRefreshToken, RefreshTokens
 from colibris.authentication.throttle import Throttle, networks
 from colibris.conf import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from colibris.authentication.jwks import RemoteKeys
+    from colibris.authentication.publickeys import KeySet
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,8 @@ class JWTBackend(AuthenticationBackend):
         self._uses_cookies = self.signs_by is not None or cookie_name is not None
         self.cookies = Cookies(cookie_name, cookie_domain)
         self._file, self._url = public_key_file, jwks_url
-        self._public: KeySet | RemoteKeys | None = None
+        self._public: KeySet | None = None
+        self._remote: RemoteKeys | None = None
         self._keys: dict[str, bytes] = {}
         self._macs: dict[str, hmac.HMAC] = {}
         self._refresh_key = self._csrf_key = b''
@@ -131,11 +133,21 @@ class JWTBackend(AuthenticationBackend):
         if self.signs_by is not None or self._uses_cookies:
             self._derive(secret_keys(secret_key, debug=debug))
         if self._file is not None:
+            from colibris.authentication.publickeys import (
+                load_file,  # with cryptography, which tokens of ours do without
+            )
+
             self._public = load_file(self._file)
         if self._url is not None:
+            from colibris.authentication.jwks import RemoteKeys
+
             check_url(self._url, debug=debug)
-            self._public = RemoteKeys(self._url)
-        if self._public is not None and not (self.rules.issuers and self.rules.audiences):
+            self._remote = RemoteKeys(self._url)
+        self._warn_of_strangers()
+
+    def _warn_of_strangers(self) -> None:
+        has_public = self._public is not None or self._remote is not None
+        if has_public and not (self.rules.issuers and self.rules.audiences):
             logger.warning(
                 'AUTHENTICATION verifies tokens with public keys, but %s: tokens that were made for other services '
                 'may be accepted here',
@@ -168,20 +180,20 @@ class JWTBackend(AuthenticationBackend):
             self.accounts.warn_unless_unique('identity_field', self.identity_field)
         if self._keeps_refresh_tokens() and self.refresh_validity_seconds is not None:
             self.refresh_tokens = RefreshTokens(self._refresh_key_of, self.refresh_validity_seconds)
-        if isinstance(self._public, RemoteKeys):
-            await self._public.refresh()
+        if self._remote is not None:
+            await self._remote.refresh()
 
     @property
     def account_model(self) -> type | None:
         return None if self.accounts is None else self.accounts.model
 
     async def close(self) -> None:
-        if isinstance(self._public, RemoteKeys):
-            await self._public.close()
+        if self._remote is not None:
+            await self._remote.close()
 
     async def check_health(self) -> None:
-        if isinstance(self._public, RemoteKeys):
-            await self._public.check_health()
+        if self._remote is not None:
+            await self._remote.check_health()
 
     def _keeps_refresh_tokens(self) -> bool:
         return self.accounts is not None and self.signs_by is not None and self.refresh_validity_seconds is not None
@@ -234,8 +246,8 @@ class JWTBackend(AuthenticationBackend):
 
     async def _verify_public(self, parts: tokens.Parts) -> None:
         algorithm, key_id = parts.header.algorithm, parts.header.key_id
-        if isinstance(self._public, RemoteKeys):
-            key = await self._public.find(algorithm, key_id)
+        if self._remote is not None:
+            key = await self._remote.find(algorithm, key_id)
         else:
             key = None if self._public is None else self._public.find(algorithm, key_id)
         if key is None:
@@ -272,7 +284,8 @@ class JWTBackend(AuthenticationBackend):
         if self.rules.audiences:
             claims['aud'] = self.rules.audiences[0]
         key = self._keys[algorithm] if self.secret_field is None else self._account_key(algorithm, account)
-        return jwt.encode(claims, key, algorithm, headers={'typ': 'at+jwt'})
+        signed = tokens.to_sign({'alg': algorithm, 'typ': 'at+jwt'}, claims)
+        return f'{signed}.{tokens.sign(signed.encode(), key, HMAC_ALGORITHMS[algorithm])}'
 
     def identity_of(self, account: Any) -> str:
         """Return what names *account* in a token."""

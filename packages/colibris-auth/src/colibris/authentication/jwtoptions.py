@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from colibris.authentication.publickeys import ALGORITHMS
-
 #: The algorithms that sign with a secret, and the hash that each is made of.
 HMAC_ALGORITHMS: Mapping[str, str] = {'HS256': 'sha256', 'HS384': 'sha384', 'HS512': 'sha512'}
+
+#: The algorithms that public keys verify: those of `colibris.authentication.publickeys`, which takes long to import.
+PUBLIC_ALGORITHMS = (
+    *(f'{family}{size}' for family in ('RS', 'PS') for size in (256, 384, 512)),
+    *('ES256', 'ES384', 'ES512', 'EdDSA'),
+)
 
 #: What public keys verify unless `algorithms` says otherwise.
 _PUBLIC_DEFAULT = ('RS256', 'ES256', 'EdDSA')
@@ -19,7 +23,7 @@ def read_algorithms(given: str | Sequence[str] | None, *, has_public: bool) -> t
     if given is None:
         return _PUBLIC_DEFAULT if has_public else ('HS256',)
     found = read_texts('algorithms', given)
-    known = [*HMAC_ALGORITHMS, *ALGORITHMS]
+    known = [*HMAC_ALGORITHMS, *PUBLIC_ALGORITHMS]
     unknown = [name for name in found if name not in known]
     if unknown or not found:
         named = repr(unknown[0]) if unknown else 'an empty list'
@@ -38,7 +42,7 @@ def read_texts(option: str, given: str | Sequence[str] | None) -> tuple[str, ...
 def check_together(algorithms: Sequence[str], given: Mapping[str, object]) -> None:
     """Refuse options that contradict one another, so that none of them is ignored."""
     named = {name for name, value in given.items() if value is not None}
-    public = [name for name in algorithms if name in ALGORITHMS]
+    public = [name for name in algorithms if name in PUBLIC_ALGORITHMS]
     keys = named & {'public_key_file', 'jwks_url'}
     if len(keys) == 2:
         raise ValueError('public_key_file and jwks_url cannot both be given')

@@ -8,13 +8,12 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import ARGON2_VERSION
+from typing import TYPE_CHECKING, TypeVar
 
 from colibris.api import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 T = TypeVar('T')
 
@@ -25,8 +24,7 @@ MAX_LENGTH = 1024
 CONCURRENCY = max(1, min(4, os.cpu_count() or 1))
 MAX_WAITING = 200
 
-#: RFC 9106, second recommended option: 3 passes over 64 MiB.
-_hasher = PasswordHasher()
+_hasher: PasswordHasher | None = None
 _threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix='colibris-password')
 _waiting = 0
 
@@ -36,7 +34,7 @@ async def hash_password(password: str) -> str:
     if len(password) > MAX_LENGTH:
         raise ValueError(f'a password may have at most {MAX_LENGTH} characters')
     prepared = _prepare(password)
-    return await _run(lambda: _hasher.hash(prepared))
+    return await _run(lambda: _hashing().hash(prepared))
 
 
 async def verify_password(password: str, hashed: str | None) -> bool:
@@ -51,12 +49,27 @@ async def verify_password(password: str, hashed: str | None) -> bool:
 
 def needs_rehash(hashed: str) -> bool:
     """Tell whether *hashed* was made with weaker parameters than those in use now."""
-    return _hasher.check_needs_rehash(hashed)
+    return _hashing().check_needs_rehash(hashed)
+
+
+def _hashing() -> PasswordHasher:
+    """Return what hashes, by the second option that RFC 9106 recommends: 3 passes over 64 MiB.
+
+    It is made when it is needed first, as most services only read tokens and keys.
+    """
+    global _hasher
+    if _hasher is None:
+        from argon2 import PasswordHasher
+
+        _hasher = PasswordHasher()
+    return _hasher
 
 
 def _verify(hashed: str | None, password: bytes) -> bool:
+    from argon2.exceptions import InvalidHashError, VerificationError
+
     try:
-        return _hasher.verify(hashed or _nobody(), password) and hashed is not None
+        return _hashing().verify(hashed or _nobody(), password) and hashed is not None
     except InvalidHashError:
         return _verify(None, password)
     except VerificationError:
@@ -65,8 +78,11 @@ def _verify(hashed: str | None, password: bytes) -> bool:
 
 def _nobody() -> str:
     """Return a hash that nobody knows the password of, as none was hashed; it takes as long to verify as any."""
-    salt, digest = (b64encode(os.urandom(size)).rstrip(b'=').decode() for size in (_hasher.salt_len, _hasher.hash_len))
-    parameters = f'm={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}'
+    from argon2.low_level import ARGON2_VERSION
+
+    hasher = _hashing()
+    salt, digest = (b64encode(os.urandom(size)).rstrip(b'=').decode() for size in (hasher.salt_len, hasher.hash_len))
+    parameters = f'm={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}'
     return f'$argon2id$v={ARGON2_VERSION}${parameters}${salt}${digest}'
 
 

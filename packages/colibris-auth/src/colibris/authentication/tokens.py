@@ -6,6 +6,7 @@ identifier only looks up keys that are known already, and keys or addresses of k
 
 from __future__ import annotations
 
+import hmac
 import json
 import math
 from binascii import a2b_base64, b2a_base64
@@ -75,6 +76,16 @@ def _read_header(segment: str) -> Header:
     if 'crit' in header or 'b64' in header:
         raise InvalidToken('it demands extensions')
     return Header(algorithm, key_id)
+
+
+def to_sign(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+    """Return the first two parts of a token, which are what is signed."""
+    return '.'.join(encode_segment(json.dumps(part, separators=(',', ':')).encode()) for part in (header, claims))
+
+
+def sign(signed: bytes, key: bytes, digest: str) -> str:
+    """Return the last part of a token: the HMAC of the first two, by the hash *digest*."""
+    return encode_segment(hmac.digest(key, signed, digest))
 
 
 def read_claims(segment: str) -> dict[str, Any]:
