@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -74,10 +75,12 @@ def runserver(ctx: click.Context, listen: Sequence[str], port: int | None, worke
 
 
 async def _serve(sockets: Sequence[socket.socket]) -> int:
-    from colibris.app import create_app
     from colibris.conf import settings
-    from colibris.server import notify
-    from colibris.server.serving import SIGNALS, Stop, serve
+
+    with _loading():
+        from colibris.app import create_app
+        from colibris.server import notify
+        from colibris.server.serving import SIGNALS, Stop, serve
 
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # by nohup
     if settings.WORKER_MAX_AGE is not None or settings.WORKER_MAX_MEMORY is not None:
@@ -85,9 +88,11 @@ async def _serve(sockets: Sequence[socket.socket]) -> int:
             'WORKER_MAX_AGE and WORKER_MAX_MEMORY do nothing: nobody replaces this process without --workers'
         )
     stop = Stop(hurried=(signal.SIGINT,), signals=SIGNALS if ignored else (*SIGNALS, signal.SIGHUP))
+    with _loading():
+        app = create_app()
     async with notify.watched():
         await serve(
-            create_app(),
+            app,
             sockets,
             stop=stop,
             shutdown=_terms().shutdown,
@@ -106,17 +111,19 @@ def _terms() -> Terms:
 
 async def _serve_child(inheritance: Inheritance) -> None:
     """Serve as a process whose sockets belong to its parent; it ends when the parent does."""
-    from colibris import readiness
-    from colibris.app import create_app
-    from colibris.server.children import DRAIN, SERVE, STOP
-    from colibris.server.serving import Stop, serve
+    with _loading():
+        from colibris import readiness
+        from colibris.app import create_app
+        from colibris.server.children import DRAIN, SERVE, STOP
+        from colibris.server.serving import Stop, serve
 
     def ignore(number: int) -> None:
         """Leave it to the parent what a further signal means."""
 
     stop = Stop(again=ignore)
     told = asyncio.Event()
-    app = create_app()
+    with _loading():
+        app = create_app()
     orders = {SERVE: told.set, DRAIN: lambda: readiness.drain(app), STOP: stop.request}
     inheritance.obey(orders, orphaned=stop.request)
     if inheritance.spare:
@@ -138,6 +145,16 @@ async def _serve_child(inheritance: Inheritance) -> None:
         shutdown=terms.shutdown,
         on_listening=lambda: inheritance.tell_ready(terms),
     )
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Keep the garbage collector from looking again and again through what is being loaded, which stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _supervise(sockets: Sequence[socket.socket], workers: int | None, beside: Sequence[Sequence[str]]) -> int:
