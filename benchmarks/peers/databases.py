@@ -60,22 +60,22 @@ class PostgreSQL:
     """A server of its own, in a folder that goes away with it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Make the cluster and serve it, on the core of the load generator."""
-        data, log = self._folder / 'data', self._folder / 'log'
-        account = _unprivileged(self._folder)
+        data, log = self.folder / 'data', self.folder / 'log'
+        account = _unprivileged(self.folder)
         initdb = [_program('initdb'), '-D', str(data), '-A', 'trust', '-U', USER, '-E', 'UTF8', '--locale=C', '-N']
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=self._folder, **account)
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **account)
         with (data / 'postgresql.conf').open('a') as file:
             file.write(_CONFIGURATION.format(port=self._port))
         command = ['taskset', '-c', str(LOAD_CORE), _program('postgres'), '-D', str(data)]
         with log.open('wb') as output:
             self._process = subprocess.Popen(
-                command, stdout=output, stderr=output, cwd=self._folder, start_new_session=True, **account
+                command, stdout=output, stderr=output, cwd=self.folder, start_new_session=True, **account
             )
         ready = [_program('pg_isready'), '-q', '-h', '127.0.0.1', '-p', str(self._port), '-t', '1']
         for _ in range(200):
@@ -118,8 +118,9 @@ class PostgreSQL:
 class SQLite:
     """A file."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / 'benchmark.db'
 
     def variables(self) -> Mapping[str, str]:
         theirs = {'PGPORT': '0', 'PGUSER': '', 'PGDATABASE': '', 'BENCHMARK_SQLITE_FILE': str(self._file)}
@@ -159,7 +160,7 @@ def running(kind: str) -> Iterator[PostgreSQL | SQLite]:
     with tempfile.TemporaryDirectory(prefix='colibris-benchmark-') as name:
         folder = Path(name)
         if kind == 'sqlite':
-            yield SQLite(folder / 'benchmark.db')
+            yield SQLite(folder)
             return
         server = PostgreSQL(folder)
         try:

@@ -53,13 +53,14 @@ def _busy(times: object) -> float:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU seconds that the process *pid* and those below it have used."""
-    total = 0.0
+    total = 0
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += sum(one.cpu_times()[:2])
-    return total
+            with suppress(OSError):  # it has ended
+                tasks = Path(f'/proc/{one.pid}/task').glob('*/schedstat')
+                total += sum(int(task.read_text().split()[0]) for task in tasks)
+    return total / 1e9
 
 
 def memory(pid: int) -> float:

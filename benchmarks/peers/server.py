@@ -41,7 +41,8 @@ def environment_of(peer: Peer, variables: Mapping[str, str], port: int = 0) -> d
     own = {'SECRET_KEY': SECRET, 'BENCHMARK_PORT': str(port)}
     if not peer.is_colibris:
         own['PYTHONPATH'] = str(APPS)
-    return {**os.environ, **variables, **own, **peer.variables}
+    inherited = {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
+    return {**inherited, **variables, **own, **peer.variables}
 
 
 def python_of(peer: Peer) -> Path:
