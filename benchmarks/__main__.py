@@ -17,4 +17,5 @@ def main() -> None:
     runpy.run_module(f'benchmarks.{name}', run_name='__main__', alter_sys=True)
 
 
-main()
+if __name__ == '__main__':
+    main()

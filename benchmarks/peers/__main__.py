@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import databases, environment, load, machine, measuring, report, roster, server
+from benchmarks.peers import databases, environment, load, machine, measuring, readme, report, roster, server
 from benchmarks.peers.roster import COLIBRIS, Peer
 from benchmarks.peers.workloads import WORKLOADS
 
-_RESULTS = Path(__file__).parents[1] / 'results'
+_CHART = Path(__file__).parent / 'chart.py'
 
 
 def main() -> None:
@@ -55,10 +56,21 @@ def _measure(
     print(report.table(report.rows(samples), base))
     print(report.footprint(samples))
     if options.json:
-        report.write(options.json, _about(options, peers), samples)
+        report.write(options.json, _about(options, peers, works), samples)
+    if options.chart:
+        _publish(_about(options, peers, works), samples, options.database)
 
 
-def _about(options: argparse.Namespace, peers: Sequence[Peer]) -> dict[str, Any]:
+def _publish(about: dict[str, Any], samples: Sequence[measuring.Sample], database: str) -> None:
+    """Put what was found among the results of the project: the numbers, and those on PostgreSQL also as a chart."""
+    file = readme.RESULTS / ('peers.json' if database == 'postgresql' else f'peers-{database}.json')
+    report.write(file, about, samples)
+    if database == 'postgresql':
+        subprocess.run([environment.PEERS.python, _CHART, file], check=True)
+        readme.update(readme.results())
+
+
+def _about(options: argparse.Namespace, peers: Sequence[Peer], works: Sequence[str]) -> dict[str, Any]:
     pythons = {peer.name: server.python_of(peer) for peer in peers}
     found = {python: environment.versions(python) for python in set(pythons.values())}
     return {
@@ -68,6 +80,7 @@ def _about(options: argparse.Namespace, peers: Sequence[Peer]) -> dict[str, Any]
         'rounds': options.rounds,
         'seconds': options.duration,
         'connections': load.CONNECTIONS,
+        'works': {name: WORKLOADS[name].title for name in works},
         'versions': {name: found[python] for name, python in pythons.items()},
     }
 
@@ -109,6 +122,9 @@ def _options() -> argparse.Namespace:
         '--colibris', type=Path, metavar='PATH', action='append', help='a checkout to measure; may be given repeatedly'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write what was found to this file')
+    parser.add_argument(
+        '--chart', action='store_true', help='write the results, the chart and what the README tells of them'
+    )
     parser.add_argument('--log', default='/tmp/colibris-benchmark.log', help='where the servers write (%(default)s)')
     parser.add_argument('--lock', type=Path, metavar='FILE', help='hold the lock of this file during each run')
     parser.add_argument('--patience', type=float, default=12, help='seconds to wait for a quiet moment (%(default)s)')
