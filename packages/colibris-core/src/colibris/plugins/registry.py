@@ -63,12 +63,12 @@ def load(group: str, spec: object) -> Any:
 def load_entry_point(entry_point: EntryPoint) -> Any:
     """Import the target of *entry_point*."""
     module, _, attribute = entry_point.value.partition('[')[0].strip().partition(':')
-    what = f'{entry_point.name!r} ({explain.distribution(entry_point)})'
     try:
         target: Any = import_module(module.strip())
         for name in filter(None, attribute.strip().split('.')):
             target = getattr(target, name)
     except (Exception, SystemExit) as exc:
+        what = f'{entry_point.name!r} ({explain.distribution(entry_point)})'
         if (missing := missing_module(exc, module)) is not None:
             command = explain.installing(missing, entry_point)
             raise MissingRequirement(f'{what} needs the module {missing!r}: {command}', name=missing) from exc
