@@ -21,12 +21,13 @@ matplotlib.rcParams.update({'font.family': 'DejaVu Sans', 'svg.hashsalt': 'colib
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 #: What the chart shows, and how it calls it; the other peers are in the table alone.
 LABELS: Mapping[str, str] = {
     'colibris': 'Colibris',
-    'tuned': 'aiohttp + msgspec + asyncpg, by hand',
-    'plain-uvloop': 'aiohttp + marshmallow + Tortoise, plain',
+    'tuned': 'aiohttp + asyncpg by hand',
+    'plain-uvloop': 'aiohttp + Tortoise',
     'fastapi-sqlalchemy': 'FastAPI + SQLAlchemy',
     'fastapi-asyncpg': 'FastAPI + asyncpg',
     'litestar-sqlalchemy': 'Litestar + SQLAlchemy',
@@ -60,20 +61,23 @@ DARK = Theme(page='#0d1117', text='#f0f6fc', faint='#9198a1', ours='#2fbf8f', by
 
 
 def draw(found: Mapping[str, Any], theme: Theme) -> Figure:
-    """Return the chart: a panel for each kind of work, a bar for each peer."""
+    """Return the chart: a panel for each kind of work, in two columns, a bar for each peer; the last one is a key."""
     works = list(found['works'])
-    counts = [len(_rows(found, work)) for work in works]
+    heights = [max(len(_rows(found, work)) for work in works[first : first + 2]) for first in range(0, len(works), 2)]
     figure, panels = pyplot.subplots(
-        len(works),
-        1,
-        figsize=(9, 0.27 * sum(counts) + 0.75 * len(works) + 0.4),
-        gridspec_kw={'height_ratios': [count + 0.6 for count in counts]},
+        len(heights),
+        2,
+        figsize=(12.5, 0.25 * sum(heights) + 0.62 * len(heights)),
+        gridspec_kw={'height_ratios': [height + 0.6 for height in heights]},
         facecolor=theme.page,
+        squeeze=False,
     )
-    for panel, work in zip(panels if len(works) > 1 else [panels], works, strict=True):
+    for panel in panels.flat:
+        panel.axis('off')
+    for panel, work in zip(panels.flat, works, strict=False):
         _panel(panel, f'{work}  {found["works"][work]}', _rows(found, work), theme, work in WITHOUT_DATABASE)
-    figure.tight_layout(h_pad=1.6, rect=(0, 0.015, 1, 1))
-    figure.text(0.995, 0.004, _caption(found), ha='right', va='bottom', fontsize=7, color=theme.faint)
+    figure.tight_layout(h_pad=1.8, w_pad=2.5)
+    _key(panels.flat[-1], found, theme)
     return figure
 
 
@@ -92,6 +96,7 @@ def _panel(panel: Axes, title: str, rows: Sequence[Mapping[str, Any]], theme: Th
         color=[colours.get(row['peer'], theme.others) for row in rows],
     )
     labels = panel.bar_label(bars, [f'{speed:,.0f}' for speed in speeds], padding=4, fontsize=8.5, color=theme.text)
+    panel.axis('on')
     panel.set_title(title, loc='left', fontsize=11, fontweight='bold', color=theme.text, pad=6)
     panel.set_xlim(0, max(speeds, default=1) * 1.12)
     panel.set_ylim(-0.6, len(rows) - 0.4)
@@ -108,18 +113,37 @@ def _panel(panel: Axes, title: str, rows: Sequence[Mapping[str, Any]], theme: Th
 def _label(peer: str, plain: bool) -> str:
     """Return how the chart calls *peer*; where there is no database, without what it would reach one by."""
     if plain:
-        return {'tuned': 'aiohttp + msgspec, by hand', 'plain-uvloop': 'aiohttp + marshmallow, plain'}.get(
+        return {'tuned': 'aiohttp by hand', 'plain-uvloop': 'aiohttp + marshmallow'}.get(
             peer, LABELS[peer].partition(' + ')[0]
         )
     return LABELS[peer]
 
 
-def _caption(found: Mapping[str, Any]) -> str:
+def _key(panel: Axes, found: Mapping[str, Any], theme: Theme) -> None:
     machine = found['machine']
-    return (
-        f'requests a second, more is better · median of {found["rounds"]} rounds, {found["date"]} · '
-        f'one core of {machine["processor"]} for each server'
+    colours = {
+        'Colibris: a declared view': theme.ours,
+        'by hand: aiohttp, msgspec, prepared statements': theme.by_hand,
+        'others': theme.others,
+    }
+    lines = (
+        'Requests a second, more is better',
+        f'medians of {found["rounds"]} rounds of {found["seconds"]:g} s, {found["date"]}',
+        f'each server on one core of {machine["processor"]}',
+        f'PostgreSQL on the other core; {found["connections"]} connections',
     )
+    legend = panel.legend(
+        handles=[Patch(color=colour, label=label) for label, colour in colours.items()],
+        loc='center',
+        frameon=False,
+        fontsize=10.5,
+        labelcolor=theme.text,
+        title='\n'.join(lines),
+        title_fontsize=10.5,
+        alignment='left',
+        labelspacing=0.7,
+    )
+    legend.get_title().set(color=theme.faint, linespacing=1.6)
 
 
 def main(file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import venv
@@ -54,10 +55,15 @@ print(json.dumps({'python': platform.python_version(), **found}))
 
 
 def versions(python: Path) -> dict[str, str]:
-    """Return the versions of Python and of all distributions that *python* finds."""
+    """Return the versions of Python, of Colibris and of what the requirements name, as far as *python* finds them."""
     output = subprocess.run([python, '-c', _LIST], check=True, capture_output=True, text=True).stdout
     found: dict[str, str] = json.loads(output)
-    return found
+    named = {'python', *(name for file in _FOLDER.glob('requirements*.txt') for name in _names(file))}
+    return {name: found[name] for name in sorted(found) if name in named or name.startswith('colibris')}
+
+
+def _names(file: Path) -> list[str]:
+    return [name.lower() for name in re.findall(r'^([\w.-]+)', file.read_text(), re.MULTILINE)]
 
 
 def own_python(checkout: Path | None = None) -> Path:

@@ -132,7 +132,7 @@ class _Run:
             work=workload.name,
             per_second=result.per_second,
             cpu=server / requests * 1e6,
-            database_cpu=database / requests * 1e6,
+            database_cpu=max(database, 0) / requests * 1e6,
             p50=result.p50,
             p99=result.p99,
             errors=result.errors,
