@@ -8,6 +8,7 @@ import click
 import dotenv
 import marshmallow
 import msgspec
+import orjson
 import tortoise.models
 import uvloop
 from aiohttp import web
@@ -17,7 +18,7 @@ if os.environ['DATABASE_BACKEND'] == 'sqlite':
 else:
     import tortoise.backends.asyncpg
 
-__all__ = ['aiohttp', 'click', 'dotenv', 'marshmallow', 'msgspec', 'tortoise']
+__all__ = ['aiohttp', 'click', 'dotenv', 'marshmallow', 'msgspec', 'orjson', 'tortoise']
 
 
 async def hello(request: web.Request) -> web.Response:

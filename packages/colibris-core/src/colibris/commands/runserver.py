@@ -149,11 +149,12 @@ async def _serve_child(inheritance: Inheritance) -> None:
 
 @contextmanager
 def _loading() -> Iterator[None]:
-    """Keep the garbage collector from looking again and again through what is being loaded, which stays."""
+    """Keep the garbage collector from looking through what is being loaded, which stays, now and later."""
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()
 
 
