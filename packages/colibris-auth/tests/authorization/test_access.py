@@ -251,6 +251,43 @@ async def test_a_rule_takes_no_query_of_its_own(shop, statements):
     assert len([text for text in statements if 'tag' not in text]) == 2
 
 
+@pytest.mark.parametrize(
+    ('rule', 'own', 'queries'),
+    [
+        ('Q(id=account.id)', 200, 1),  # the account is fetched already, and is all that the rule shows
+        ('Q(pk=account.id)', 200, 1),
+        ('Q(id=account.id, username="ann")', 200, 2),
+        ('Q(id=account.id, username="bob")', 404, 2),
+        ('Q(id=account.id) & Q(username="bob")', 404, 2),
+        ('Q(id=account.id) | Q(username="bob")', 200, 2),
+        ('~Q(id=account.id)', 404, 2),
+        ('Q(id=account.id + 1)', 404, 2),
+        ('Q(id__gt=account.id)', 404, 2),
+    ],
+)
+async def test_the_own_account_is_shown_if_the_rule_shows_it(serve, sqlite, statements, rule, own, queries):
+    views = f"""{VIEWS}
+    class UserSchema(ModelSchema):
+        class Meta:
+            model = User
+            fields = ('id', 'username')
+
+    class UserView(RetrieveUpdateDestroyModelView):
+        model = User
+        body_schema_class = UserSchema
+        authentication_required = True
+
+        def access(self, account):
+            return {rule}
+    """.replace('import Folder, Note, Tag', 'import Folder, Note, Tag, User')
+    routes = ROUTES.replace('ROUTES = [', "ROUTES = [\n        ('/users/{id}', views.UserView),")
+    shop = Shop(await serve(sqlite, AUTHENTICATION=AUTHENTICATION, models=MODELS, views=views, routes=routes))
+    await shop.fill()
+    statements.clear()
+    await shop.ask('GET', f'/users/{shop.ann.id}', own, user=shop.ann)
+    assert len(statements) == queries
+
+
 async def test_with_no_authentication_in_so_many_words_everything_is_seen(serve, database):
     client = await serve(
         database, AUTHENTICATION={'backend': 'null'}, DEBUG=True, models=MODELS, views=VIEWS, routes=ROUTES

@@ -27,7 +27,7 @@ from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.query import combine
 from colibris.persist.relations import fetch
 from colibris.persist.transactions import transaction
-from colibris.persist.views.access import check_rule, restrict, restrict_related, rule_of, ruling_views
+from colibris.persist.views.access import check_rule, names, restrict, restrict_related, rule_of, ruling_views
 from colibris.persist.views.parts import Parts, Plan, make_plan
 from colibris.schemas import fields
 from colibris.views import APIView
@@ -254,9 +254,10 @@ class ModelView(APIView):
         account = self.request.get(security.ACCOUNT)
         if type(account) is not self.model or self.request.method not in ('GET', 'HEAD'):
             return False
-        if type(self).get_query is not ModelView.get_query or rule_of(self) is not None:
+        if type(self).get_query is not ModelView.get_query or str(getattr(account, self.parts().lookup)) != given:
             return False
-        return str(getattr(account, self.parts().lookup)) == given
+        rule = rule_of(self)
+        return rule is None or names(rule, account)
 
     async def _query(self) -> QuerySet[Any]:
         query = await _awaited(self.get_query())
