@@ -1,0 +1,230 @@
+"""Sending to RabbitMQ: many messages at once, each accepted when the server has confirmed it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from typing import Any
+
+import pika
+
+from colibris.taskqueue.dramatiq.rabbitmq.connection import ChannelUser, Connection, describe
+from colibris.taskqueue.errors import TaskQueueUnavailable
+
+logger = logging.getLogger(__name__)
+
+#: How many messages may be on the way to the server; what is more waits in the process.
+_WINDOW = 1000
+#: How many messages may wait in the process while the server is away or slow.
+_CAPACITY = 20_000
+_SWEEP_INTERVAL = 0.2  # seconds between looks for messages that have waited for too long
+
+#: Declares what a message is sent to, on the channel that it will be sent by, without waiting for an answer.
+Declare = Callable[[Any], None]
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """A message to be sent; *done* is called once, in the connection's thread, with the error if there is one.
+
+    It waits until *deadline* (`time.monotonic`) for the server to accept it.
+    """
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: pika.BasicProperties
+    deadline: float
+    done: Callable[[Exception | None], None]
+    declare: Declare | None = None
+    returned: bool = False
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return (self.exchange, self.routing_key)
+
+
+class Sender(ChannelUser):
+    """Sends messages by one channel in confirm mode.
+
+    What is on the way when the connection is lost is sent again by the next one: a message may arrive twice, and is
+    never lost once it is confirmed.
+    """
+
+    def __init__(self, connection: Connection, *, timeout: float) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._waiting: deque[Outgoing] = deque()
+        self._unconfirmed: dict[int, Outgoing] = {}
+        self._by_id: dict[str, Outgoing] = {}
+        self._declared: set[tuple[str, str]] = set()
+        self._channel: Any = None
+        self._tag = 0
+        self._blocked = False
+        self._woken = False
+        self._sweeping = False
+        self._trouble: Exception | None = None
+        connection.add(self)
+
+    async def send(
+        self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties, declare: Declare | None
+    ) -> None:
+        """Send a message, and return once the server has accepted it. Raises TaskQueueUnavailable."""
+        loop = asyncio.get_running_loop()
+        accepted: asyncio.Future[None] = loop.create_future()
+
+        def done(error: Exception | None) -> None:
+            with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, accepted, error)
+
+        deadline = time.monotonic() + self._timeout
+        self.put(Outgoing(exchange, routing_key, body, properties, deadline, done, declare))
+        await accepted
+
+    def send_and_wait(
+        self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties, declare: Declare | None
+    ) -> None:
+        """Send a message, and return once the server has accepted it; for threads without an event loop."""
+        accepted: Future[None] = Future()
+        deadline = time.monotonic() + self._timeout
+        done = partial(_settle, accepted)
+        self.put(Outgoing(exchange, routing_key, body, properties, deadline, done, declare))
+        accepted.result(self._timeout + 10)
+
+    def put(self, message: Outgoing) -> None:
+        """Take a message to be sent; returns at once. Raises TaskQueueUnavailable if too many wait already."""
+        if len(self._waiting) >= _CAPACITY:
+            raise TaskQueueUnavailable(
+                f'{_CAPACITY} messages wait already to be sent to {self._connection.address}'
+                + self._reason(self._connection.trouble)
+            )
+        self._waiting.append(message)
+        if not self._woken:
+            self._woken = True
+            self._connection.call(self._pump)
+
+    def ready(self, channel: Any) -> None:
+        channel.confirm_delivery(self._confirmed)
+        channel.add_on_return_callback(self._returned)
+        channel.connection.add_on_connection_blocked_callback(partial(self._set_blocked, True))
+        channel.connection.add_on_connection_unblocked_callback(partial(self._set_blocked, False))
+        self._channel, self._tag, self._blocked = channel, 0, False
+        self._pump()
+
+    def lost(self, error: Exception) -> None:
+        self._channel, self._trouble = None, error
+        self._declared.clear()
+        again = list(self._unconfirmed.values())
+        self._unconfirmed.clear()
+        self._by_id.clear()
+        self._waiting.extendleft(reversed(again))
+        self._pump()
+
+    def _set_blocked(self, blocked: bool, connection: Any, frame: Any) -> None:
+        """The server is short of memory or disk: it accepts nothing until it says so."""
+        logger.warning('%s %s', self._connection.address, 'accepts no messages now' if blocked else 'accepts messages')
+        self._blocked = blocked
+        self._pump()
+
+    def _pump(self) -> None:
+        self._woken = False
+        while self._waiting and self._channel is not None and not self._blocked and len(self._unconfirmed) < _WINDOW:
+            message = self._waiting.popleft()
+            try:
+                self._publish(self._channel, message)
+            except pika.exceptions.AMQPError as exc:  # it is being closed, and we shall be told
+                logger.debug('sending to %s failed: %s', self._connection.address, describe(exc))
+                self._waiting.appendleft(message)
+                break
+            except Exception as exc:
+                message.done(exc)
+        if (self._waiting or self._unconfirmed) and not self._sweeping:
+            self._sweeping = True
+            self._connection.later(_SWEEP_INTERVAL, self._sweep)
+
+    def _publish(self, channel: Any, message: Outgoing) -> None:
+        if message.declare is not None and message.place not in self._declared:
+            message.declare(channel)
+            self._declared.add(message.place)
+        message.returned = False
+        mandatory = message.declare is not None
+        channel.basic_publish(message.exchange, message.routing_key, message.body, message.properties, mandatory)
+        self._tag += 1
+        self._unconfirmed[self._tag] = message
+        if mandatory:
+            self._by_id[message.properties.message_id] = message
+
+    def _confirmed(self, frame: Any) -> None:
+        method = frame.method
+        accepted = isinstance(method, pika.spec.Basic.Ack)
+        for message in self._take(method.delivery_tag, multiple=method.multiple):
+            self._by_id.pop(message.properties.message_id, None)
+            if message.returned:
+                self._declared.discard(message.place)
+                self._waiting.appendleft(message)
+            else:
+                self._trouble = None
+                message.done(None if accepted else self._refused())
+        self._pump()
+
+    def _take(self, tag: int, *, multiple: bool) -> Iterator[Outgoing]:
+        if not multiple:
+            if (message := self._unconfirmed.pop(tag, None)) is not None:
+                yield message
+            return
+        for each in list(takewhile(lambda each: each <= tag, self._unconfirmed)):
+            yield self._unconfirmed.pop(each)
+
+    def _returned(self, channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
+        """Somebody has deleted the queue: the message goes again, and the queue is made before it."""
+        if (message := self._by_id.get(properties.message_id)) is not None:
+            message.returned = True
+
+    def _sweep(self) -> None:
+        self._sweeping = False
+        now = time.monotonic()
+        late = []
+        while self._waiting and self._waiting[0].deadline <= now:
+            late.append(self._waiting.popleft())
+        for tag, message in list(self._unconfirmed.items()):
+            if message.deadline <= now:
+                del self._unconfirmed[tag]
+                self._by_id.pop(message.properties.message_id, None)
+                late.append(message)
+        for message in late:
+            message.done(self._late())
+        self._pump()
+
+    def _late(self) -> TaskQueueUnavailable:
+        reason = self._reason(self._connection.trouble or self._trouble) or (': it is short of memory or disk' if self._blocked else '')
+        return TaskQueueUnavailable(
+            f'{self._connection.address} did not accept a message within {self._timeout:g} s{reason}'
+        )
+
+    def _refused(self) -> TaskQueueUnavailable:
+        return TaskQueueUnavailable(f'{self._connection.address} refused a message; its log says why')
+
+    def _reason(self, trouble: Exception | None) -> str:
+        return '' if trouble is None else f': {describe(trouble)}'
+
+
+def _settle(future: asyncio.Future[None] | Future[None], error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def persistent(message_id: str, headers: Mapping[str, Any] | None = None) -> pika.BasicProperties:
+    """Return the properties of a message that is to survive a restart of the server."""
+    return pika.BasicProperties(message_id=message_id, delivery_mode=pika.DeliveryMode.Persistent, headers=headers)
