@@ -1,0 +1,78 @@
+"""A dramatiq consumer on the queue's file: it takes tasks of one queue, as many as there are free threads."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.errors import ConnectionClosed
+
+from colibris.taskqueue.dramatiq.broker import Task
+from colibris.taskqueue.embedded.tasks import Taken
+from colibris.taskqueue.errors import TaskQueueUnavailable
+
+if TYPE_CHECKING:
+    from colibris.taskqueue.embedded.broker import EmbeddedBroker
+
+#: How often the file is looked at without being asked to, in seconds: with a bell in case a ring was lost, and without.
+_WITH_BELL = 0.2
+_WITHOUT_BELL = 0.02
+
+
+class EmbeddedTask(Task):
+    """A task that this process has taken from the file."""
+
+    def __init__(self, taken: Taken) -> None:
+        super().__init__(taken.id, taken.data, taken.queue)
+        self.taken = taken
+
+
+class EmbeddedConsumer(Consumer):
+    """Yields the tasks of *queue*; *timeout* is in milliseconds."""
+
+    def __init__(self, broker: EmbeddedBroker, queue: str, prefetch: int, timeout: int) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._prefetch = prefetch
+        self._timeout = timeout / 1000
+        self._taken: deque[Taken] = deque()
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._taken:
+            try:
+                self._wait_and_take(time.monotonic() + self._timeout)
+            except TaskQueueUnavailable as exc:
+                raise ConnectionClosed(str(exc)) from exc  # type: ignore[no-untyped-call]
+        return EmbeddedTask(self._taken.popleft()) if self._taken else None
+
+    def ack(self, message: MessageProxy) -> None:
+        assert isinstance(message, EmbeddedTask)
+        self._broker.done(message)
+
+    def nack(self, message: MessageProxy) -> None:
+        self.ack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        self._broker.put_back([message for message in messages if isinstance(message, EmbeddedTask)])
+
+    def close(self) -> None:
+        self._broker.put_back_taken(self._taken)
+        self._taken.clear()
+
+    def _wait_and_take(self, deadline: float) -> None:
+        work = self._broker.work
+        pause = _WITH_BELL if self._broker.has_bell else _WITHOUT_BELL
+        while not self._broker.stopping.is_set():
+            heard = work.news
+            queued, due_in = self._broker.look(self._queue)
+            if queued and (threads := work.reserve(self._prefetch)):
+                self._taken.extend(self._broker.take(self._queue, threads))
+                if self._taken:
+                    return
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return
+            work.wait(heard, min(remaining, pause, due_in))

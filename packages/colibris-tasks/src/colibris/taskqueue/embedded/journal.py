@@ -1,0 +1,268 @@
+"""Writing the file, and reading it: what several threads want to write at the same time is committed together."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from colibris.taskqueue.embedded.clock import Clock
+from colibris.taskqueue.embedded.file import BUSY_TIMEOUT, QueueFile, begin
+from colibris.taskqueue.errors import TaskQueueUnavailable
+
+T = TypeVar('T')
+
+#: How many operations share a transaction at most: others wait for it.
+_LARGEST_GROUP = 200
+
+
+class Session:
+    """A connection to the file, the file's clock, and the kinds of bells to ring after the commit."""
+
+    def __init__(self, connection: sqlite3.Connection, identity: tuple[int, int]) -> None:
+        self.connection = connection
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+        self.identity = identity
+        self.clock: Clock
+        self.rings: set[str] = set()
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self.connection.close()
+
+
+#: Reads or writes in a session. It may be run again if its transaction fails, so that it changes the file alone.
+Operation = Callable[[Session], T]
+
+
+class _Request:
+    """An operation that waits to be run, then what came of it; *future* is told if there is one."""
+
+    __slots__ = ('durable', 'error', 'finished', 'future', 'operation', 'value')
+
+    def __init__(self, operation: Operation[Any], *, durable: bool, future: Future[Any] | None = None) -> None:
+        self.operation = operation
+        self.durable = durable
+        self.future = future
+        self.finished = False
+        self.value: Any = None
+        self.error: Exception | None = None
+
+    def finish(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.finished = True
+        if self.future is None:
+            return
+        if error is None:
+            self.future.set_result(self.value)
+        else:
+            self.future.set_exception(error)
+
+
+class _Connected:
+    """Opens a session when one is needed, and again when the file was replaced."""
+
+    def __init__(self, file: QueueFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._closed = False
+
+    def _ready(self) -> Session:
+        if self._closed:
+            raise TaskQueueUnavailable(f'the task queue {self._file.path} is closed in this process')
+        identity = self._file.identity()
+        if self._session is not None and self._session.identity == identity:
+            return self._session
+        self._drop()
+        session = Session(self._connect(), identity)
+        try:
+            self._prepare(session)
+        except BaseException:
+            session.close()
+            raise
+        self._session = session
+        return session
+
+    def _connect(self) -> sqlite3.Connection:
+        return self._file.connect(patience=BUSY_TIMEOUT)
+
+    def _prepare(self, session: Session) -> None:
+        """Make a new session ready to be used."""
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._drop()
+
+
+class Reader(_Connected):
+    """The connection by which a process reads; it sees what has been committed, and holds nobody up."""
+
+    def read(self, operation: Operation[T]) -> T:
+        """Run *operation* and return what it returns. Blocks: not for the event loop."""
+        with self._lock, self._file.translating():
+            session = self._ready()
+            try:
+                return operation(session)
+            except sqlite3.Error:
+                self._drop()
+                raise
+
+    def _prepare(self, session: Session) -> None:
+        session.execute('PRAGMA query_only = ON')
+        session.clock = Clock(session.connection)
+
+
+class Journal(_Connected):
+    """The connection by which a process writes.
+
+    Whoever finds it free commits for all who wait, in one transaction: many small operations cost little more than one.
+    A *durable* operation has reached the disk when it returns and outlives a power cut; others outlive the end of the
+    process, and are there in order or not at all.
+    """
+
+    def __init__(self, file: QueueFile, ring: Callable[[str], None]) -> None:
+        super().__init__(file)
+        self._ring = ring
+        self._waiting: deque[_Request] = deque()
+        self._signals: SimpleQueue[bool] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._synchronous = ''
+
+    def run(self, operation: Operation[T], *, durable: bool = False) -> T:
+        """Run *operation* in a transaction and return what it returns. Blocks: not for the event loop."""
+        request = _Request(operation, durable=durable)
+        self._waiting.append(request)
+        while not request.finished:
+            with self._lock:
+                if not request.finished:
+                    self._commit_waiting()
+        if request.error is not None:
+            raise request.error
+        value: T = request.value
+        return value
+
+    def submit(self, operation: Operation[T], *, durable: bool = False) -> Future[T]:
+        """Have *operation* run in a transaction by the journal's thread."""
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # what is on its way to the file cannot be called back
+        self._waiting.append(_Request(operation, durable=durable, future=future))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name='colibris-tasks-journal', daemon=True)
+            self._thread.start()
+        self._signals.put(True)
+        return future
+
+    def close(self) -> None:
+        """Write what waits and end."""
+        if self._thread is not None:
+            self._signals.put(False)
+            self._thread.join()
+            self._thread = None
+        super().close()
+        for request in self._take_group(len(self._waiting)):
+            request.finish(TaskQueueUnavailable(f'the task queue {self._file.path} was closed meanwhile'))
+
+    def _serve(self) -> None:
+        going_on = True
+        while going_on:
+            going_on = self._signals.get()
+            with suppress(Empty):
+                while going_on:
+                    going_on = self._signals.get_nowait()
+            while self._waiting:
+                with self._lock:
+                    self._commit_waiting()
+
+    def _commit_waiting(self) -> None:
+        """Commit one group of what waits; the lock is held."""
+        group = self._take_group(_LARGEST_GROUP)
+        if not group:
+            return
+        try:
+            self._commit(group)
+        except TaskQueueUnavailable as exc:
+            self._drop()
+            for request in group:
+                request.finish(_again(exc))
+        except Exception as exc:
+            if len(group) == 1:
+                group[0].finish(exc)
+                return
+            for request in group:  # one of them is at fault: each goes its own way
+                self._commit_alone(request)
+
+    def _commit_alone(self, request: _Request) -> None:
+        try:
+            self._commit([request])
+        except Exception as exc:
+            request.finish(exc)
+
+    def _take_group(self, most: int) -> list[_Request]:
+        group: list[_Request] = []
+        with suppress(IndexError):
+            while len(group) < most:
+                group.append(self._waiting.popleft())
+        return group
+
+    def _commit(self, group: Sequence[_Request]) -> None:
+        with self._file.translating():
+            session = self._ready()
+            session.rings.clear()
+            self._synchronize(session, 'FULL' if any(request.durable for request in group) else 'NORMAL')
+            begin(session.connection)
+            try:
+                for request in group:
+                    request.value = request.operation(session)
+                session.execute('COMMIT')
+            except BaseException:
+                self._roll_back(session)
+                raise
+        for request in group:
+            request.finish()
+        for kind in session.rings:
+            self._ring(kind)
+
+    def _roll_back(self, session: Session) -> None:
+        try:
+            if session.connection.in_transaction:
+                session.execute('ROLLBACK')
+        except sqlite3.Error:
+            self._drop()
+
+    def _synchronize(self, session: Session, level: str) -> None:
+        if self._synchronous != level:
+            session.execute(f'PRAGMA synchronous = {level}')
+            self._synchronous = level
+
+    def _connect(self) -> sqlite3.Connection:
+        self._synchronous = ''
+        return self._file.connect()
+
+    def _prepare(self, session: Session) -> None:
+        begin(session.connection)
+        self._file.check_version(session.connection)
+        session.clock = Clock(session.connection)
+        if not session.clock.went_on:
+            session.clock.keep(session.connection)
+        session.execute('COMMIT')
+
+
+def _again(error: TaskQueueUnavailable) -> TaskQueueUnavailable:
+    """Return an error of its own for each who is told: a traceback belongs to one thread."""
+    copy = TaskQueueUnavailable(*error.args)
+    copy.__cause__ = error.__cause__
+    return copy
