@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import pika
+import pika  # type: ignore[import-untyped]
 
 #: Seconds between the signs of life by which both sides notice that the other is gone without a word.
 HEARTBEAT = 15
@@ -23,18 +23,18 @@ class Address:
     port: int = _PORT
     username: str = 'guest'
     password: str = field(default='guest', repr=False)
-    vhost: str = '/'
+    virtual_host: str = '/'
     tls: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
-        return f'RabbitMQ at {self.host}:{self.port}, virtual host {self.vhost!r}, user {self.username!r}'
+        return f'RabbitMQ at {self.host}:{self.port}, virtual host {self.virtual_host!r}, user {self.username!r}'
 
     def parameters(self, name: str) -> pika.ConnectionParameters:
         """Return what pika needs to connect; *name* is what the server lists the connection as."""
         return pika.ConnectionParameters(
             host=self.host,
             port=self.port,
-            virtual_host=self.vhost,
+            virtual_host=self.virtual_host,
             credentials=pika.PlainCredentials(self.username, self.password),
             ssl_options=None if self.tls is None else pika.SSLOptions(self.tls, self.host),
             heartbeat=HEARTBEAT,
@@ -52,7 +52,7 @@ def address_of(
     port: int | None = None,
     username: str | None = None,
     password: str | None = None,
-    vhost: str | None = None,
+    virtual_host: str | None = None,
     tls: bool = False,
     ca_file: str | None = None,
 ) -> Address:
@@ -60,9 +60,9 @@ def address_of(
 
     *username* and *password* go with either. *ca_file* names authorities of one's own, for TLS. Raises ValueError.
     """
-    parts = _Parts(host, port, username, password, vhost, tls)
+    parts = _Parts(host, port, username, password, virtual_host, tls)
     if url is not None:
-        if given := [name for name in ('host', 'port', 'vhost', 'tls') if getattr(parts, name)]:
+        if given := [name for name in ('host', 'port', 'virtual_host', 'tls') if getattr(parts, name)]:
             raise ValueError(f'url says where RabbitMQ is, so {" and ".join(given)} must not be given beside it')
         parts = _parse(url, parts)
     if ca_file is not None and not parts.tls:
@@ -73,7 +73,7 @@ def address_of(
         port=parts.port or (_TLS_PORT if parts.tls else _PORT),
         username=parts.username or 'guest',
         password='guest' if parts.password is None else parts.password,
-        vhost=parts.vhost or '/',
+        virtual_host=parts.virtual_host or '/',
         tls=_context(ca_file) if parts.tls else None,
     )
 
@@ -84,7 +84,7 @@ class _Parts:
     port: int | None
     username: str | None
     password: str | None
-    vhost: str | None
+    virtual_host: str | None
     tls: bool
 
 
@@ -99,8 +99,8 @@ def _parse(url: str, beside: _Parts) -> _Parts:
     if split.query or split.fragment:
         raise ValueError("url takes no parameters after '?'; give them as options of their own")
     username, password = _credentials(split, beside)
-    vhost = unquote(split.path[1:]) or None
-    return _Parts(split.hostname, port, username, password, vhost, split.scheme == 'amqps')
+    virtual_host = unquote(split.path[1:]) or None
+    return _Parts(split.hostname, port, username, password, virtual_host, split.scheme == 'amqps')
 
 
 def _credentials(split: SplitResult, beside: _Parts) -> tuple[str | None, str | None]:
@@ -113,7 +113,7 @@ def _credentials(split: SplitResult, beside: _Parts) -> tuple[str | None, str | 
 
 
 def _check(parts: _Parts) -> None:
-    for name in ('host', 'username', 'password', 'vhost'):
+    for name in ('host', 'username', 'password', 'virtual_host'):
         value = getattr(parts, name)
         if value is not None and (not isinstance(value, str) or len(value.encode()) > 255):
             raise ValueError(f'{name} must be a string of at most 255 bytes')

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import pika
-from pika.adapters.select_connection import IOLoop
+import pika  # type: ignore[import-untyped]
+from pika.adapters.select_connection import IOLoop  # type: ignore[import-untyped]
 
 from colibris.taskqueue.dramatiq.rabbitmq.address import Address
 
@@ -41,14 +41,25 @@ class Connection:
         self._users: list[ChannelUser] = []
         self._raw: pika.SelectConnection | None = None
         self._pause = _FIRST_PAUSE
+        _quieten()
         self._closing = False
+        self._connected = threading.Event()
         #: Why there is no connection; None while there is one.
         self.trouble: Exception | None = ConnectionError('not connected yet')
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until there is a connection, for *timeout* seconds at the most; return whether there is one."""
+        self._start()
+        return self._connected.wait(timeout)
 
     def add(self, user: ChannelUser) -> None:
         """Give *user* a channel as soon as there is a connection."""
         self._start()
         self.call(lambda: self._adopt(user))
+
+    def remove(self, user: ChannelUser) -> None:
+        """Open no more channels for *user*."""
+        self.call(lambda: self._users.remove(user) if user in self._users else None)
 
     def _start(self) -> None:
         with self._lock:
@@ -64,12 +75,6 @@ class Connection:
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         """Call *function* after *seconds*; in the connection's thread only."""
         self._loop.call_later(seconds, function)
-
-    def on_channel(self, function: Callable[[Any], None]) -> None:
-        """Call *function* with a new channel of its own; in the connection's thread, while there is a connection."""
-        if self._raw is None or not self._raw.is_open:
-            raise self.trouble or ConnectionError('the connection is closing')
-        self._raw.channel(on_open_callback=function)
 
     def close(self, timeout: float = 5) -> None:
         """Close the connection and end the thread; waits for *timeout* seconds at the most."""
@@ -111,6 +116,7 @@ class Connection:
             return
         logger.debug('connected to %s', self.address)
         self._pause, self.trouble = _FIRST_PAUSE, None
+        self._connected.set()
         for user in self._users:
             self._open_channel(user)
 
@@ -123,6 +129,7 @@ class Connection:
         if self.trouble is None and not self._closing:
             logger.warning('the connection to %s is lost: %s', self.address, describe(error))
         self.trouble = error
+        self._connected.clear()
         for user in self._users:
             user.lost(error)
         if self._closing:
@@ -138,15 +145,18 @@ class Connection:
 
     def _open_channel(self, user: ChannelUser) -> None:
         raw = self._raw
-        if raw is None or not raw.is_open:
+        if raw is None or not raw.is_open or user not in self._users:
             return
 
         def opened(channel: Any) -> None:
             channel.add_on_close_callback(closed)
-            user.ready(channel)
+            if user in self._users:
+                user.ready(channel)
+            else:
+                channel.close()
 
         def closed(channel: Any, error: Exception) -> None:
-            if raw.is_open and raw is self._raw:  # else `_lost` tells
+            if raw.is_open and raw is self._raw and user in self._users:  # else `_lost` tells
                 logger.warning('%s has closed a channel: %s', self.address, describe(error))
                 user.lost(error)
                 self._loop.call_later(_FIRST_PAUSE, lambda: self._open_channel(user))
@@ -174,3 +184,9 @@ def describe(error: BaseException) -> str:
         if nested is None:
             return f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
         error = nested
+
+
+def _quieten() -> None:
+    """Keep pika from logging each step of each attempt to connect as an error; what matters is logged here."""
+    if (theirs := logging.getLogger('pika')).level == logging.NOTSET:
+        theirs.setLevel(logging.CRITICAL)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-import pika
+import pika  # type: ignore[import-untyped]
 
 from colibris.taskqueue.dramatiq.rabbitmq.connection import ChannelUser, Connection, describe
 from colibris.taskqueue.errors import TaskQueueUnavailable
@@ -27,8 +27,19 @@ _WINDOW = 1000
 _CAPACITY = 20_000
 _SWEEP_INTERVAL = 0.2  # seconds between looks for messages that have waited for too long
 
-#: Declares what a message is sent to, on the channel that it will be sent by, without waiting for an answer.
-Declare = Callable[[Any], None]
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a message goes. *declare* makes the place, on the channel that is sent by, and waits for no answer.
+
+    It is called once a connection, or before each message with *always*. A *mandatory* message must reach a queue.
+    """
+
+    exchange: str
+    routing_key: str
+    declare: Callable[[Any], None]
+    always: bool = False
+    mandatory: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -38,18 +49,12 @@ class Outgoing:
     It waits until *deadline* (`time.monotonic`) for the server to accept it.
     """
 
-    exchange: str
-    routing_key: str
+    route: Route
     body: bytes
     properties: pika.BasicProperties
     deadline: float
     done: Callable[[Exception | None], None]
-    declare: Declare | None = None
     returned: bool = False
-
-    @property
-    def place(self) -> tuple[str, str]:
-        return (self.exchange, self.routing_key)
 
 
 class Sender(ChannelUser):
@@ -72,11 +77,18 @@ class Sender(ChannelUser):
         self._woken = False
         self._sweeping = False
         self._trouble: Exception | None = None
-        connection.add(self)
 
-    async def send(
-        self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties, declare: Declare | None
-    ) -> None:
+    def start(self) -> None:
+        """Connect, if that was not done yet."""
+        self._connection.add(self)
+
+    def flush(self, timeout: float = 2.0) -> None:
+        """Wait until all that waits is sent and confirmed, for *timeout* seconds at the most."""
+        deadline = time.monotonic() + timeout
+        while (self._waiting or self._unconfirmed) and self._channel is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    async def send(self, route: Route, body: bytes, properties: pika.BasicProperties) -> None:
         """Send a message, and return once the server has accepted it. Raises TaskQueueUnavailable."""
         loop = asyncio.get_running_loop()
         accepted: asyncio.Future[None] = loop.create_future()
@@ -85,19 +97,19 @@ class Sender(ChannelUser):
             with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, accepted, error)
 
-        deadline = time.monotonic() + self._timeout
-        self.put(Outgoing(exchange, routing_key, body, properties, deadline, done, declare))
+        self.put(Outgoing(route, body, properties, time.monotonic() + self._timeout, done))
         await accepted
 
-    def send_and_wait(
-        self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties, declare: Declare | None
-    ) -> None:
+    def send_and_wait(self, route: Route, body: bytes, properties: pika.BasicProperties) -> None:
         """Send a message, and return once the server has accepted it; for threads without an event loop."""
         accepted: Future[None] = Future()
-        deadline = time.monotonic() + self._timeout
-        done = partial(_settle, accepted)
-        self.put(Outgoing(exchange, routing_key, body, properties, deadline, done, declare))
-        accepted.result(self._timeout + 10)
+        self.put(Outgoing(route, body, properties, time.monotonic() + self._timeout, partial(_settle, accepted)))
+        accepted.result()
+
+    def tell(self, route: Route, body: bytes, properties: pika.BasicProperties) -> None:
+        """Send a message that nobody waits for, from any thread; it may get lost."""
+        with suppress(TaskQueueUnavailable):
+            self.put(Outgoing(route, body, properties, time.monotonic() + self._timeout, lambda error: None))
 
     def put(self, message: Outgoing) -> None:
         """Take a message to be sent; returns at once. Raises TaskQueueUnavailable if too many wait already."""
@@ -151,15 +163,17 @@ class Sender(ChannelUser):
             self._connection.later(_SWEEP_INTERVAL, self._sweep)
 
     def _publish(self, channel: Any, message: Outgoing) -> None:
-        if message.declare is not None and message.place not in self._declared:
-            message.declare(channel)
-            self._declared.add(message.place)
+        route = message.route
+        place = (route.exchange, route.routing_key)
+        if route.always or place not in self._declared:
+            route.declare(channel)
+            if not route.always:
+                self._declared.add(place)
         message.returned = False
-        mandatory = message.declare is not None
-        channel.basic_publish(message.exchange, message.routing_key, message.body, message.properties, mandatory)
+        channel.basic_publish(route.exchange, route.routing_key, message.body, message.properties, route.mandatory)
         self._tag += 1
         self._unconfirmed[self._tag] = message
-        if mandatory:
+        if route.mandatory:
             self._by_id[message.properties.message_id] = message
 
     def _confirmed(self, frame: Any) -> None:
@@ -168,7 +182,7 @@ class Sender(ChannelUser):
         for message in self._take(method.delivery_tag, multiple=method.multiple):
             self._by_id.pop(message.properties.message_id, None)
             if message.returned:
-                self._declared.discard(message.place)
+                self._declared.discard((message.route.exchange, message.route.routing_key))
                 self._waiting.appendleft(message)
             else:
                 self._trouble = None
@@ -204,7 +218,9 @@ class Sender(ChannelUser):
         self._pump()
 
     def _late(self) -> TaskQueueUnavailable:
-        reason = self._reason(self._connection.trouble or self._trouble) or (': it is short of memory or disk' if self._blocked else '')
+        reason = self._reason(self._connection.trouble or self._trouble) or (
+            ': it is short of memory or disk' if self._blocked else ''
+        )
         return TaskQueueUnavailable(
             f'{self._connection.address} did not accept a message within {self._timeout:g} s{reason}'
         )
@@ -223,8 +239,3 @@ def _settle(future: asyncio.Future[None] | Future[None], error: Exception | None
         future.set_result(None)
     else:
         future.set_exception(error)
-
-
-def persistent(message_id: str, headers: Mapping[str, Any] | None = None) -> pika.BasicProperties:
-    """Return the properties of a message that is to survive a restart of the server."""
-    return pika.BasicProperties(message_id=message_id, delivery_mode=pika.DeliveryMode.Persistent, headers=headers)
