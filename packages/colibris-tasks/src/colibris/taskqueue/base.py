@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from colibris.subsystems import Backend
@@ -27,6 +28,8 @@ class Context:
     functions: Functions
     #: Keeps the names of one application apart from those of others: ``shopfloor``, ``test_gw0_shopfloor``.
     namespace: str
+    #: Where relative paths begin: the folder that holds the project's package.
+    base_dir: Path
 
 
 class TaskQueueBackend(Backend):
@@ -48,6 +51,11 @@ class TaskQueueBackend(Backend):
     has_worker: ClassVar[bool] = True
 
     context: Context
+
+    @classmethod
+    def model_modules(cls, options: Mapping[str, object]) -> tuple[str, ...]:
+        """Return the import paths of the models that the engine needs with these *options* of its own."""
+        return ()
 
     def bind(self, context: Context) -> None:
         """Take what the settings say to all engines; nothing is opened yet."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from types import FunctionType
@@ -37,6 +38,22 @@ class TaskOptions:
 
 
 _named: dict[str, FunctionType] = {}
+
+#: Stands for a time limit that was not given, as None is one.
+NOT_GIVEN: Any = object()
+
+
+def task_options(
+    *, name: str | None = None, queue: str | None = None, retries: int | None = None, time_limit: Any = NOT_GIVEN
+) -> TaskOptions:
+    """Check what `task` was given and return it. Raises ValueError."""
+    if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
+        raise ValueError(f'retries must be an integer from 0 on, not {retries!r}')
+    limited = time_limit is not NOT_GIVEN
+    number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
+    if limited and time_limit is not None and not (number and 0 < time_limit < float('inf')):
+        raise ValueError(f'time_limit must be a positive number of seconds, or None for no limit, not {time_limit!r}')
+    return TaskOptions(name, queue, retries, time_limit if limited else None, limited)
 
 
 def options_of(function: object) -> TaskOptions:
@@ -89,7 +106,7 @@ class Functions:
         return f'{plain.__module__}:{plain.__name__}'
 
     def find(self, name: str) -> Callable[..., Any]:
-        """Return the function called *name*. Raises NotAllowed or NotFound; a module that fails raises its own error."""
+        """Return the function called *name*. Raises NotAllowed, NotFound, or what its module raises."""
         if '@' in name:
             return self._find_named(name)
         module, separator, attribute = name.partition(':')
@@ -105,10 +122,8 @@ class Functions:
         short, _, module = name.partition('@')
         if short not in _named and _MODULE.fullmatch(module):
             self._check_allowed(module, name)
-            try:
+            with suppress(NotFound):  # it has moved; what the worker imports at its start is searched all the same
                 self._import(module, name)
-            except NotFound:
-                pass  # it has moved; what the worker imports at its start is searched all the same
         function = _named.get(short)
         if function is None:
             raise NotFound(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -12,6 +13,8 @@ class Policy:
 
     #: Modules beside the project's package that may hold tasks, with what lies below them.
     modules: Sequence[str] = ()
+    #: The queues there are; the first is that of tasks that name none. Workers serve all of them unless they are told.
+    queues: Sequence[str] = ('default',)
     #: How long `execute` and `Handle.result` wait unless they are told.
     timeout: float = 60.0
     #: How often a task that failed is tried again after `enqueue`; `execute` does not try again by itself.
@@ -41,6 +44,11 @@ class Policy:
     def __post_init__(self) -> None:
         if isinstance(self.modules, str) or not all(isinstance(name, str) and name for name in self.modules):
             raise ValueError(f"modules must be a list of module names, such as ['tasks'], not {self.modules!r}")
+        if isinstance(self.queues, str) or not self.queues or not all(map(_is_queue, self.queues)):
+            raise ValueError(
+                "queues must be a list of names of letters, digits, '_' and '-', such as ['default', 'mail'], not "
+                f'{self.queues!r}'
+            )
         for name in ('retries', 'max_losses', 'max_message_size'):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -53,6 +61,10 @@ class Policy:
                 raise ValueError(f'{name} must be a positive number of seconds, not {value!r}')
         if not isinstance(self.outbox, bool):
             raise ValueError(f'outbox must be True or False, not {self.outbox!r}')
+
+
+def _is_queue(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r'[A-Za-z0-9_-]{1,64}', name) is not None
 
 
 _SECONDS = (

@@ -77,6 +77,16 @@ class Store(ABC):
         the store; others record and queue in one step.
         """
 
+    async def confirm(self, task_ids: Sequence[str]) -> None:  # noqa: B027
+        """Tell that tasks which were added are in the broker; until then their records are provisional.
+
+        A provisional record is forgotten after some minutes: who added it has died before the broker had the message.
+        For engines whose broker is apart from the store.
+        """
+
+    async def forget(self, task_id: str) -> None:  # noqa: B027
+        """Forget a task that was added and did not come to the broker; its unique key is free."""
+
     @abstractmethod
     async def outcomes(self, task_ids: Sequence[str], channel: str | None = None) -> Mapping[str, bytes | None]:
         """Return the encoded outcomes of tasks: None if a task has not finished, no entry if nothing is known of it.
@@ -150,20 +160,22 @@ class WorkerStore(ABC):
         """Release everything; may be called twice."""
 
     @abstractmethod
-    def begin(self, task_id: str, worker_id: str) -> Status:
-        """Make a task RUNNING in this worker, and return where it stands now.
+    def begin(self, task_id: str, worker_id: str, queue: str, data: bytes) -> tuple[Status, int]:
+        """Make a task RUNNING in this worker; return where it stands now, and how often a worker died of it.
 
-        RUNNING: go on. CANCELLED, SUCCEEDED or FAILED: it has finished, drop the message. A task whose workers died
-        more often than ``policy.max_losses`` while it was RUNNING becomes FAILED here, with the outcome of
-        `running.lost`. Nothing known (a message that outlived its record): it is recorded, and RUNNING.
+        RUNNING: go on. CANCELLED, SUCCEEDED or FAILED: it has finished, drop the message. QUEUED: it runs in another
+        worker, which is alive; this copy is to be looked at later. A task that was RUNNING in a worker that is silent
+        has lost it, which is counted. Nothing known (a message that outlived its record): it is recorded with *queue*
+        and the message *data*, and RUNNING.
         """
 
     @abstractmethod
     def settle(self, settlement: Settlement) -> None:
         """Record how a try ended: state, outcome, dead letter, unique key, and tell the channels that are to hear it.
 
-        Once it returns that is kept. Called twice with the same, the second does nothing. A task that is no longer
-        RUNNING (it was given to another worker, and finished there) stays as it is.
+        Once it returns that is kept. A task that has finished stays as it is: calling twice does no harm, and of two
+        workers that ran the same task the first to finish counts. A further try (DELAYED) counts only while the task
+        is RUNNING in this worker.
         """
 
     @abstractmethod
@@ -172,4 +184,4 @@ class WorkerStore(ABC):
 
     @abstractmethod
     def leave(self, worker_id: str) -> None:
-        """Tell that the worker has ended."""
+        """Tell that the worker has ended: what is RUNNING in it is QUEUED again, without a loss."""
