@@ -14,14 +14,14 @@ class OutboxMessage(Model):
     task_id = fields.CharField(max_length=64, unique=True)
     #: The message, encoded and signed.
     message = fields.BinaryField()
-    #: Seconds to wait before it runs.
-    delay = fields.FloatField(default=0)
+    #: Seconds to wait before it runs, from the time it was enqueued.
+    delay = fields.FloatField()
+    #: Seconds since the epoch, by the clock of the database.
+    created = fields.FloatField()
     #: Who sends it at the moment; a claim that does not change for some time is void.
     claim = fields.CharField(max_length=32, null=True, db_index=True)
-    #: How often the queue has refused it.
-    refusals = fields.IntField(default=0)
-    #: By the clock of whoever enqueued it; for people.
-    created = fields.FloatField()
+    #: How often the queue has refused it, for another reason than being away.
+    refusals = fields.IntField()
 
     class Meta:
         table = 'colibris_task_outbox'

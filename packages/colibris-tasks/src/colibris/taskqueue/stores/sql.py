@@ -52,6 +52,16 @@ class Statements:
             count, _ = await _insist(lambda: connection.execute_query(text, list(values)))
         return count
 
+    async def once(self, statement: str, *values: Any) -> int:
+        """Run a statement of the transaction that is open: a conflict is for whoever began that to deal with."""
+        connection = get_connection()
+        text = self._translate(statement, connection.capabilities.dialect)
+        try:
+            count, _ = await connection.execute_query(text, list(values))
+        except DatabaseUnavailable as exc:
+            raise _away(exc) from exc
+        return count
+
     async def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Return the rows of a query."""
         connection = get_connection()
@@ -117,7 +127,11 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except (DatabaseUnavailable, TransactionConflict, NotConfigured) as exc:
-        raise TaskQueueUnavailable(f'the state of tasks cannot be read or written: {exc}') from exc
+        raise _away(exc) from exc
+
+
+def _away(error: Exception) -> TaskQueueUnavailable:
+    return TaskQueueUnavailable(f'what the task queue keeps in the database cannot be reached: {error}')
 
 
 def is_missing_table(error: Exception) -> bool:
