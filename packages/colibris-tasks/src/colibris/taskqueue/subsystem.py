@@ -85,16 +85,20 @@ class TaskQueueSubsystem(Subsystem[TaskQueueBackend]):
     async def close(self) -> None:
         if self._background:
             await asyncio.wait(self._background)
+        if self._policy is not None and self._policy.outbox:
+            from colibris.taskqueue import outbox
+
+            await outbox.close()
         self._policy = None
         await super().close()
 
     def model_modules(self) -> tuple[str, ...]:
         """Return the modules of the tables that the setting asks for: the outbox, and the state of tasks."""
         options = self.options(settings.TASK_QUEUE)
-        spec = options.get('backend')
-        found = plugins.load_backend(self.group, spec, self.base, setting=self.setting)
+        base = cast('type[TaskQueueBackend]', self.base)
+        found = plugins.load_backend(self.group, options.get('backend'), base, setting=self.setting)
         outbox = ('colibris.taskqueue.models.outbox',) if self.policy().outbox else ()
-        return (*outbox, *cast('type[TaskQueueBackend]', found).model_modules(options))
+        return (*outbox, *found.model_modules(options))
 
     def translate(self, error: Exception) -> APIException | None:
         return ServiceUnavailable() if isinstance(error, TaskQueueUnavailable) else None
