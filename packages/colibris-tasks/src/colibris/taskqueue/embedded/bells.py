@@ -55,7 +55,7 @@ class Bells:
     """The bells in *directory*, which is made for the owner of this process alone."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._link: int | None = None
         self._sender: socket.socket | None = None
 
@@ -64,7 +64,7 @@ class Bells:
         name = f'{kind}-{secrets.token_hex(8)}'
         listener: socket.socket | None = None
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
+            self.directory.mkdir(mode=0o700, exist_ok=True)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             listener.setblocking(False)
             listener.bind(self._address(name))
@@ -72,15 +72,15 @@ class Bells:
             if listener is not None:
                 listener.close()
             logger.info(
-                'no socket can be made in %s (%s); the queue is looked at regularly instead', self._directory, exc
+                'no socket can be made in %s (%s); the queue is looked at regularly instead', self.directory, exc
             )
             return None
-        return Bell(name, self._directory / name, listener)
+        return Bell(name, self.directory / name, listener)
 
     def ring(self, kind: str) -> None:
         """Wake whoever waits at a bell of *kind*."""
         try:
-            names = os.listdir(self._directory)  # faster than Path.iterdir, and done for each commit
+            names = os.listdir(self.directory)  # faster than Path.iterdir, and done for each commit
         except OSError:
             return
         for name in names:
@@ -98,12 +98,12 @@ class Bells:
     def take_down(self, name: str) -> None:
         """Remove the bell *name* of a process that has ended."""
         with suppress(OSError):
-            (self._directory / name).unlink()
+            (self.directory / name).unlink()
 
     def sweep(self, kind: str) -> None:
         """Take down the bells of *kind* whose processes have ended without doing so."""
         with suppress(OSError):
-            for name in os.listdir(self._directory):
+            for name in os.listdir(self.directory):
                 if name.startswith(kind) and self.is_dead(name):
                     self.take_down(name)
 
@@ -122,11 +122,11 @@ class Bells:
 
     def _address(self, name: str) -> str:
         """Return a path for the socket *name* that is short enough for an address."""
-        path = str(self._directory / name)
+        path = str(self.directory / name)
         if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
             return path
         if self._link is None:
-            self._link = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._link = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return f'/proc/self/fd/{self._link}/{name}'
 
     def close(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dramatiq.broker import Consumer, MessageProxy
-from dramatiq.errors import ConnectionClosed
 
 from colibris.taskqueue.dramatiq.broker import Task
 from colibris.taskqueue.embedded.tasks import Taken
@@ -17,9 +17,13 @@ from colibris.taskqueue.errors import TaskQueueUnavailable
 if TYPE_CHECKING:
     from colibris.taskqueue.embedded.broker import EmbeddedBroker
 
+logger = logging.getLogger(__name__)
+
 #: How often the file is looked at without being asked to, in seconds: with a bell in case a ring was lost, and without.
 _WITH_BELL = 0.2
 _WITHOUT_BELL = 0.02
+#: The pause before the next try while the file cannot be used, in seconds.
+_WHILE_AWAY = 0.3
 
 
 class EmbeddedTask(Task):
@@ -39,13 +43,18 @@ class EmbeddedConsumer(Consumer):
         self._prefetch = prefetch
         self._timeout = timeout / 1000
         self._taken: deque[Taken] = deque()
+        self._away = False
 
     def __next__(self) -> MessageProxy | None:
         if not self._taken:
             try:
                 self._wait_and_take(time.monotonic() + self._timeout)
+                self._away = False
             except TaskQueueUnavailable as exc:
-                raise ConnectionClosed(str(exc)) from exc  # type: ignore[no-untyped-call]
+                if not self._away:
+                    logger.warning('no tasks can be taken, trying again: %s', exc)
+                self._away = True
+                self._broker.stopping.wait(_WHILE_AWAY)
         return EmbeddedTask(self._taken.popleft()) if self._taken else None
 
     def ack(self, message: MessageProxy) -> None:

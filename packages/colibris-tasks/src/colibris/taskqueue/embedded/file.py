@@ -26,9 +26,10 @@ _LONGEST_PAUSE = 0.005
 #: The write-ahead log is cut back to this size when it starts anew, in bytes.
 _WAL_LIMIT = 16 * 1024 * 1024
 
+#: What the file keeps; the first counts for a file without tables.
+_OPTIONS_OF_FILE = ('PRAGMA auto_vacuum = INCREMENTAL', 'PRAGMA journal_mode = WAL')
+#: What each connection is told.
 _OPTIONS = (
-    'PRAGMA auto_vacuum = INCREMENTAL',  # counts for a file without tables
-    'PRAGMA journal_mode = WAL',
     'PRAGMA synchronous = NORMAL',
     f'PRAGMA journal_size_limit = {_WAL_LIMIT}',
     'PRAGMA temp_store = MEMORY',
@@ -47,10 +48,13 @@ class QueueFile:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as exc:
             raise TaskQueueUnavailable(f'cannot make the task queue {self.path}: {self._why(exc)}') from exc
-        with closing(self.connect()) as connection, self.translating():
+        with closing(self.connect(patience=BUSY_TIMEOUT)) as connection, self.translating():
+            self._refuse_strangers(connection)
+            for option in _OPTIONS_OF_FILE:
+                until_free(connection, option)
             begin(connection)
+            self._refuse_strangers(connection)
             if _number(connection, 'application_id') == 0:
-                self._refuse_strangers(connection)
                 for statement in statements:
                     connection.execute(statement)
                 connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
@@ -90,11 +94,6 @@ class QueueFile:
             ) from exc
         return (status.st_dev, status.st_ino)
 
-    def size(self) -> int:
-        """Return the size of the file and its write-ahead log, in bytes."""
-        paths = (self.path, self.path.with_name(self.path.name + '-wal'))
-        return sum(path.stat().st_size for path in paths if path.exists())
-
     @contextmanager
     def translating(self) -> Iterator[None]:
         """Turn errors of SQLite that say that the file cannot be used into TaskQueueUnavailable."""
@@ -113,8 +112,8 @@ class QueueFile:
         return None
 
     def check_version(self, connection: sqlite3.Connection) -> None:
-        if _number(connection, 'application_id') != APPLICATION_ID:
-            raise self._strange()
+        """Raise unless this is a queue that we know how to use."""
+        self._refuse_strangers(connection)
         version = _number(connection, 'user_version')
         if version != VERSION:
             raise TaskQueueUnavailable(
@@ -123,14 +122,14 @@ class QueueFile:
             )
 
     def _refuse_strangers(self, connection: sqlite3.Connection) -> None:
-        """Refuse a file without our mark that has tables."""
-        if connection.execute('SELECT count(*) FROM sqlite_schema').fetchone()[0]:
-            raise self._strange()
-
-    def _strange(self) -> TaskQueueUnavailable:
-        return TaskQueueUnavailable(
-            f'{self.path} is a database of another program: set the option "path" of TASK_QUEUE to another file'
-        )
+        """Raise unless the database has our mark, or is new: without a mark and without tables."""
+        mark = _number(connection, 'application_id')
+        if mark == APPLICATION_ID:
+            return
+        if mark or connection.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
+            raise TaskQueueUnavailable(
+                f'{self.path} is a database of another program: set the option "path" of TASK_QUEUE to another file'
+            )
 
     def _why(self, error: OSError) -> str:
         directory = self.path.parent
