@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from colibris.persist import get_connection
 from colibris.persist.errors import DatabaseUnavailable, Refusal, TransactionConflict
-from colibris.subsystems import NotConfigured
 from colibris.taskqueue.errors import TaskQueueUnavailable
 
 T = TypeVar('T')
@@ -126,7 +125,7 @@ def unavailable() -> Iterator[None]:
     """Raise TaskQueueUnavailable for what says that the database cannot do its work at the moment."""
     try:
         yield
-    except (DatabaseUnavailable, TransactionConflict, NotConfigured) as exc:
+    except (DatabaseUnavailable, TransactionConflict) as exc:
         raise _away(exc) from exc
 
 
