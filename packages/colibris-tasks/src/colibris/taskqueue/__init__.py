@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from colibris.taskqueue import functions, sending
 from colibris.taskqueue.base import TaskQueueBackend
@@ -99,6 +99,16 @@ async def enqueue(
     """
     options = sending.Options(delay=delay, queue=queue, retries=retries, unique_key=unique_key)
     return await sending.enqueue(function, args, kwargs, options)
+
+
+@overload
+def task(function: F, /) -> F: ...
+
+
+@overload
+def task(
+    *, name: str | None = ..., queue: str | None = ..., retries: int | None = ..., time_limit: float | None = ...
+) -> Callable[[F], F]: ...
 
 
 def task(

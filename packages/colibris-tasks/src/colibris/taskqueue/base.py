@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -49,6 +49,9 @@ class TaskQueueBackend(Backend):
     supports_outbox: ClassVar[bool] = True
     #: Whether `manage.py runworker` runs its tasks; `immediate` needs no worker.
     has_worker: ClassVar[bool] = True
+
+    #: Whether `run_worker` runs its tasks instead of `make_worker`; nothing of the project is open around it.
+    owns_worker: ClassVar[bool] = False
 
     context: Context
 
@@ -112,3 +115,7 @@ class TaskQueueBackend(Backend):
     def make_worker(self, *, threads: int, queues: Sequence[str]) -> WorkerProcess:
         """Return what runs tasks in this process; *queues* is empty for all of them."""
         raise Unsupported(f'{type(self).__name__} has no workers')
+
+    def run_worker(self, queues: Sequence[str], on_working: Callable[[], None]) -> None:
+        """Run tasks in this process until SIGTERM, for engines that own their workers; called in the main thread."""
+        raise Unsupported(f'{type(self).__name__} has no workers of its own')

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -57,7 +59,11 @@ def runworker(processes: int, threads: int, queues: str | None) -> None:
 def _queues(names: str | None) -> Sequence[str]:
     from colibris.taskqueue.subsystem import subsystem
 
-    subsystem.configure()  # what is wrong with the setting is told once, not by each process
+    backend = subsystem.configure()  # what is wrong with the setting is told once, not by each process
+    if not backend.has_worker:
+        raise CommandError(
+            f'{type(backend).__name__} runs tasks where they are sent from: there is no work for a worker'
+        )
     there = subsystem.policy().queues
     chosen = [name.strip() for name in (names or '').split(',') if name.strip()]
     for name in chosen:
@@ -79,16 +85,30 @@ async def _supervise(processes: int, announce: Callable[[], None]) -> int:
 def _work_as_child(inheritance: Inheritance, threads: int, queues: Sequence[str]) -> None:
     """Work as a process of a supervisor; it ends when the supervisor does."""
     from colibris.server.serving import Stop
-    from colibris.taskqueue.worker import work
+    from colibris.taskqueue.subsystem import subsystem
+    from colibris.taskqueue.worker import import_project, work
+
+    backend = subsystem.configure()
+    chosen = queues or subsystem.policy().queues
+    if backend.owns_worker:
+        threading.Thread(target=_end_with_parent, args=[inheritance.line], daemon=True).start()
+        import_project(subsystem.policy().modules)
+        backend.run_worker(chosen, inheritance.tell_ready)
+        return
 
     async def main() -> bool:
         stop = Stop(again=lambda number: None)  # the supervisor knows what a further signal means
         asyncio.get_running_loop().add_reader(inheritance.line, _parent_ended, inheritance.line, stop)
-        return await work(stop, threads=threads, queues=queues, on_working=inheritance.tell_ready)
+        return await work(stop, threads=threads, queues=chosen, on_working=inheritance.tell_ready)
 
     if not run_async(main()):
         logging.shutdown()
         os._exit(0)  # a thread still runs a task that was put back: nothing waits for it
+
+
+def _end_with_parent(line: socket.socket) -> None:
+    line.recv(1)  # nothing ever comes; it returns when the other end is closed
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _parent_ended(line: socket.socket, stop: Stop) -> None:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from colibris import plugins, transactions
 from colibris.api import APIException, ServiceUnavailable
@@ -95,7 +95,7 @@ class TaskQueueSubsystem(Subsystem[TaskQueueBackend]):
     def model_modules(self) -> tuple[str, ...]:
         """Return the modules of the tables that the setting asks for: the outbox, and the state of tasks."""
         options = self.options(settings.TASK_QUEUE)
-        base = cast('type[TaskQueueBackend]', self.base)
+        base: Any = self.base  # it is abstract
         found = plugins.load_backend(self.group, options.get('backend'), base, setting=self.setting)
         outbox = ('colibris.taskqueue.models.outbox',) if self.policy().outbox else ()
         return (*outbox, *found.model_modules(options))

@@ -151,7 +151,7 @@ def make_context(namespace: str, **changes: Any) -> Context:
 async def eventually(condition: Callable[[], Awaitable[Any]]) -> Any:
     """Wait until *condition* returns something true, and return that."""
     async with asyncio.timeout(PATIENCE):
-        while not (found := await condition()):
+        while not (found := await condition()):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return found
 

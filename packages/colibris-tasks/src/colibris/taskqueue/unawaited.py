@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 _NEVER_AWAITED = re.compile(r"coroutine '(.+)' was never awaited")
 
 _current = threading.local()
+_installed: Callable[..., None] | None = None
 
 
 @contextmanager
@@ -29,8 +30,11 @@ def unawaited() -> Iterator[list[str]]:
 
 
 def install() -> None:
-    """Let such warnings be found; called once in a worker process."""
+    """Let such warnings be found, unless they are already; called where tasks are run."""
+    global _installed
     shown = warnings.showwarning
+    if shown is _installed:
+        return
     warnings.filterwarnings('always', message='coroutine .* was never awaited', category=RuntimeWarning)
 
     def show(
@@ -48,4 +52,4 @@ def install() -> None:
         else:
             shown(message, category, filename, lineno, file, line)
 
-    warnings.showwarning = show
+    warnings.showwarning = _installed = show

@@ -39,8 +39,10 @@ class WorkerProcess(ABC):
         return False
 
 
-def import_tasks(modules: Sequence[str]) -> None:
-    """Import what may declare tasks: the project's application, its tasks, and *modules*, with what lies below them."""
+def import_project(modules: Sequence[str]) -> None:
+    """Import what the server does, and what may declare tasks: the project's tasks, *modules*, and what lies below."""
+    for subsystem in subsystems.configured():
+        subsystem.prepare()
     package = settings.PROJECT_PACKAGE_NAME
     for name in (f'{package}.app', f'{package}.routes'):
         if find_spec(name) is not None:
@@ -60,14 +62,12 @@ async def work(stop: Stop, *, threads: int, queues: Sequence[str], on_working: C
     """
     from colibris.taskqueue.subsystem import subsystem
 
-    for found in subsystems.configured():
-        found.prepare()
-    import_tasks(subsystem.policy().modules)
+    import_project(subsystem.policy().modules)
     unawaited.install()
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(subsystems.running())
-            worker = subsystem.backend.make_worker(threads=threads, queues=queues or subsystem.policy().queues)
+            worker = subsystem.backend.make_worker(threads=threads, queues=queues)
             await worker.start()
             stack.push_async_callback(worker.stop)
             for background in subsystem.beside_worker():
