@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from colibris import transactions
+from colibris.taskqueue import unawaited
 from colibris.taskqueue.base import TaskQueueBackend
 from colibris.taskqueue.errors import UnknownTask
 from colibris.taskqueue.limits import Watchdog
@@ -256,6 +257,7 @@ class ImmediateBackend(TaskQueueBackend):
     async def _run_once(self, task: _Task) -> Settlement:
         """Run one try in a thread of its own: tasks may wait for one another without end to the threads they need."""
         assert self._watchdog is not None
+        unawaited.install()
         loop = asyncio.get_running_loop()
         runner = Runner(self.context, loop, self._watchdog)
         settled: asyncio.Future[Settlement] = loop.create_future()

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -46,6 +48,15 @@ def test_many_processes_may_make_the_file_at_once(path, in_thread):
 
     joins = [in_thread(make) for _ in range(8)]
     assert all(join() for join in joins)
+
+
+def test_opening_it_twice_in_a_process_does_not_let_others_take_its_log_away(queue, path, run):
+    again = EmbeddedQueue(path)
+    again.open()
+    script = 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute("PRAGMA user_version"); c.close()'
+    subprocess.run([sys.executable, '-c', script, str(path)], check=True)
+    assert path.with_name(f'{path.name}-wal').exists()
+    again.close()
 
 
 def test_a_missing_directory_is_named(tmp_path):

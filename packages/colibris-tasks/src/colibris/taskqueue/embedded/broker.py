@@ -161,15 +161,16 @@ class EmbeddedBroker(TaskBroker):
     def beat(self) -> float:
         read = self._queue.reader.read
         others = read(lambda session: members.others(session, self._context.namespace, self.worker_id))
-        dead = [member for member in others if member.bell is not None and self._queue.bells.is_dead(member.bell)]
+        for member in others:
+            if member.bell is not None and self._queue.bells.is_dead(member.bell):
+                self._bury(member, 'has ended')
         interval = self._context.policy.worker_timeout / members.BEATS
         if time.monotonic() >= self._next_sign:
             self._next_sign = time.monotonic() + interval
             self._write(self._sign)
             self._keep_house()
-            dead += self._watch.silent(others)
-        for member in dead:
-            self._bury(member)
+            for member in self._watch.silent(others):
+                self._bury(member, 'has given no sign of life')
         return min(_LOOK_AFTER_OTHERS, interval)
 
     @property
@@ -212,9 +213,9 @@ class EmbeddedBroker(TaskBroker):
             self._write(_shrink)
         self._queue.bells.sweep(tasks.WAIT)
 
-    def _bury(self, member: members.Member) -> None:
+    def _bury(self, member: members.Member, reason: str) -> None:
         if self._write(lambda session: members.bury(session, member)):
-            logger.warning('worker %s has died; what it had is given to others', member.id)
+            logger.warning('worker %s %s; what it had is given to others', member.id, reason)
         if member.bell is not None:
             self._queue.bells.take_down(member.bell)
 

@@ -44,10 +44,7 @@ class QueueFile:
 
     def make(self, statements: Iterable[str]) -> None:
         """Make the file, for its owner alone, and its tables by *statements*, unless they are there."""
-        try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as exc:
-            raise TaskQueueUnavailable(f'cannot make the task queue {self.path}: {self._why(exc)}') from exc
+        self._create()
         with closing(self.connect(patience=BUSY_TIMEOUT)) as connection, self.translating():
             self._refuse_strangers(connection)
             for option in _OPTIONS_OF_FILE:
@@ -61,6 +58,18 @@ class QueueFile:
                 connection.execute(f'PRAGMA user_version = {VERSION}')
             self.check_version(connection)
             connection.execute('COMMIT')
+
+    def _create(self) -> None:
+        """Make an empty file.
+
+        One that is there is not touched: closing it would drop the locks by which this process already uses it.
+        """
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError as exc:
+            if isinstance(exc, FileExistsError) and not self.path.is_dir():
+                return
+            raise TaskQueueUnavailable(f'cannot make the task queue {self.path}: {self._why(exc)}') from exc
 
     def connect(self, *, patience: float = 0) -> sqlite3.Connection:
         """Return a connection that threads may share if only one uses it at a time; transactions are the caller's.
@@ -149,7 +158,7 @@ _MEANINGS = {
     'SQLITE_CORRUPT': 'is damaged: move it and its -wal file away and restart the service and its workers',
     'SQLITE_NOTADB': 'is no SQLite database, or damaged: move it away, or set the option "path" of TASK_QUEUE',
     'SQLITE_READONLY': 'cannot be written: look at its owner and permissions, and those of its directory',
-    'SQLITE_CANTOPEN': 'cannot be opened: look whether it is there, and at its permissions',
+    'SQLITE_CANTOPEN': 'cannot be opened: look whether it is a file, and at its permissions',
     'SQLITE_PERM': 'cannot be used: look at its permissions',
     'SQLITE_IOERR': 'cannot be read or written: look at the disk and the system log',
     'SQLITE_NOMEM': 'cannot be used: there is not enough memory',
