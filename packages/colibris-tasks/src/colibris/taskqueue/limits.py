@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ class Watchdog:
         self._on_hung = on_hung
         self._changed = threading.Condition()
         self._watches: set[_Watch] = set()
+        self._asleep_until = math.inf
         self._closing = False
         self._thread = threading.Thread(target=self._watch, name='colibris.taskqueue.limits', daemon=True)
 
@@ -83,9 +85,8 @@ class Watchdog:
 
     def _add(self, watch: _Watch) -> None:
         with self._changed:
-            sooner = all(watch.due < other.due for other in self._watches)
             self._watches.add(watch)
-            if sooner:
+            if watch.due < self._asleep_until:
                 self._changed.notify()
 
     def _forget(self, watch: _Watch) -> bool:
@@ -113,11 +114,15 @@ class Watchdog:
                     if watch not in hung:
                         self._interrupt(watch, now)
                 if not late:
-                    due = min((watch.due for watch in self._watches), default=None)
-                    self._changed.wait(None if due is None else due - now)
+                    self._sleep(now)
             for watch in hung:
                 logger.error('task %s (%s) hangs; this process ends', watch.message.id, watch.message.function)
                 self._on_hung(watch.message)
+
+    def _sleep(self, now: float) -> None:
+        """Sleep until something is due; it may have ended by then, which is cheaper than to be told of each end."""
+        self._asleep_until = min((watch.due for watch in self._watches), default=math.inf)
+        self._changed.wait(None if self._asleep_until == math.inf else self._asleep_until - now)
 
     def _interrupt(self, watch: _Watch, now: float) -> None:
         watch.interrupted = True

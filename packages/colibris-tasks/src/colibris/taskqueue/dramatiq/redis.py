@@ -24,12 +24,12 @@ from colibris.taskqueue.stores.base import Settlement
 from colibris.taskqueue.stores.redis import (
     Lifetimes,
     RedisStore,
-    RedisThread,
     beat,
     prefix_of,
     settle_arguments,
 )
-from colibris.taskqueue.stores.redis_server import AWAY, RedisServer
+from colibris.taskqueue.stores.redis_server import RedisServer
+from colibris.taskqueue.stores.redis_thread import RedisThread
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +63,9 @@ class RedisBroker(TaskBroker):
         self, server: RedisServer, context: Context, worker_id: str, queues: Sequence[str], threads: int
     ) -> None:
         super().__init__(worker_id)
-        self._server = server
         self._policy = context.policy
         self._lifetimes = Lifetimes(context.policy)
-        self.prefix = prefix_of(context)
-        self.thread = RedisThread(server, self.prefix)
+        self.thread = RedisThread(server, prefix_of(context))
         self._info = WorkerInfo(worker_id, socket.gethostname(), os.getpid(), threads, tuple(queues), 0.0)
         self._beaten = float('-inf')
 
@@ -87,12 +85,8 @@ class RedisBroker(TaskBroker):
 
     def wait_for_one(self, queue: str, timeout: float) -> str | None:
         """Take the next id off *queue*; wait up to *timeout* seconds for one."""
-        held = f'{self.prefix}h:{self.worker_id}:{queue}'
-        try:
-            answer = self.thread.redis.blmove(f'{self.prefix}q:{queue}', held, timeout, 'LEFT', 'RIGHT')  # type: ignore[arg-type]
-        except AWAY as exc:
-            raise TaskQueueUnavailable(f'Redis at {self._server}: {exc or type(exc).__name__}') from exc
-        return answer.decode() if isinstance(answer, bytes) else None
+        answer = self.thread.move(f'q:{queue}', f'h:{self.worker_id}:{queue}', timeout)
+        return None if answer is None else answer.decode()
 
     def begin(self, task: Task) -> tuple[Status, int]:
         status, losses = self.thread.run(scripts.BEGIN, task.task_id, self.worker_id, task.queue, b'', 0)

@@ -6,10 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
-
-import redis
-from redis import exceptions
 
 from colibris.taskqueue.base import Context
 from colibris.taskqueue.errors import InvalidMessage, TaskQueueUnavailable
@@ -18,8 +14,9 @@ from colibris.taskqueue.policy import Policy
 from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, WorkerInfo
 from colibris.taskqueue.stores import redis_scripts as scripts
 from colibris.taskqueue.stores.base import Notice, Settlement, Store, WorkerStore
-from colibris.taskqueue.stores.redis_link import Argument, RedisLink
+from colibris.taskqueue.stores.redis_link import RedisLink
 from colibris.taskqueue.stores.redis_server import AWAY, RedisServer
+from colibris.taskqueue.stores.redis_thread import RedisThread
 
 _ID = 32
 #: How often a silent subscription is asked whether it is still there, in seconds.
@@ -193,34 +190,6 @@ def _task_info(codec: Codec, task_id: str, found: Mapping[bytes, bytes]) -> Task
     return TaskInfo(task_id, status, function, queue, attempt, float(found[b'a']) / 1000, finished, failure)
 
 
-class RedisThread:
-    """Runs scripts from threads."""
-
-    def __init__(self, server: RedisServer, prefix: str) -> None:
-        self._server = server
-        self._prefix = prefix
-        self.redis: redis.Redis = server.connect_thread()
-        self._scripts: dict[str, Any] = {}
-
-    def run(self, script: str, *arguments: Argument) -> Any:
-        """Run *script* and return its answer. Raises TaskQueueUnavailable while the server is away."""
-        registered = self._scripts.get(script)
-        if registered is None:
-            registered = self._scripts[script] = self.redis.register_script(script)
-        try:
-            return registered(keys=(self._prefix,), args=arguments)
-        except AWAY as exc:
-            raise TaskQueueUnavailable(f'Redis at {self._server}: {exc or type(exc).__name__}') from exc
-        except exceptions.ResponseError as exc:
-            if 'UNKNOWN' in str(exc).upper():
-                raise TaskQueueUnavailable(f'Redis at {self._server} is older than version 6.2: {exc}') from exc
-            raise
-
-    def close(self) -> None:
-        """Disconnect."""
-        self.redis.close()
-
-
 class Lifetimes:
     """How long outcomes are kept, in milliseconds."""
 
@@ -235,7 +204,7 @@ class Lifetimes:
 
 def settle_arguments(
     settlement: Settlement, worker_id: str, queue: str, lifetimes: Lifetimes, *, apart: bool
-) -> tuple[Argument, ...]:
+) -> tuple[str | bytes | int, ...]:
     """Return the arguments of the script SETTLE."""
     return (
         *(settlement.task_id, worker_id, queue, settlement.status.value, settlement.outcome or b''),
