@@ -1,5 +1,6 @@
 """What the tests of faults need of each engine: its settings, and its server, to be stopped and started."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,18 +14,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from taskqueue_rabbitmq import RabbitmqNode, free_port
+
+from colibris.persist import SQLiteBackend
+from colibris.persist.database import opened
 
 PROJECT = Path(__file__).parent / 'taskfaults'
 
 #: Short times, so that what dies is noticed soon.
 POLICY = {'worker_timeout': 1.5, 'grace': 0.5, 'retry_pause': 0.1, 'longest_retry_pause': 0.3, 'shutdown_timeout': 2.0}
 POLICY |= {'max_losses': 1}
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
 
 
 def wait_until(condition, limit=20.0):
@@ -46,6 +45,9 @@ class Engine:
 
     def settings(self):
         raise NotImplementedError
+
+    def database(self):
+        """Return the setting DATABASE, None if the engine does without."""
 
     def start(self):
         """Start the server, and wait for it."""
@@ -92,7 +94,71 @@ class Redis(Engine):
             self.process = None
 
 
-ENGINES = {'redis': Redis}
+class Embedded(Engine):
+    """The queue in a file: there is no server."""
+
+    has_server = False
+
+    def settings(self):
+        return {'backend': 'embedded', 'path': str(self.folder / 'tasks.db'), **POLICY}
+
+
+class Rabbitmq(Engine):
+    """RabbitMQ, which is what is stopped; the state of tasks is on Redis."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.node = RabbitmqNode.shared()
+        place = {'port': self.node.port, 'virtual_host': self.node.new_host(), 'timeout': 2.0}
+        self.options = {'backend': 'dramatiq', 'broker': 'rabbitmq', **place, **POLICY}
+        self.prepare()
+
+    def prepare(self):
+        self.redis = Redis(self.folder)
+        self.redis.start()
+
+    def settings(self):
+        return {**self.options, 'store': f'redis://127.0.0.1:{self.redis.port}'}
+
+    def start(self):
+        self.node.start()
+
+    def stop(self):
+        self.node.stop()
+
+    def close(self):
+        self.redis.stop()
+
+
+class RabbitmqWithDatabase(Rabbitmq):
+    """RabbitMQ, with the state of tasks in a database."""
+
+    def prepare(self):
+        asyncio.run(make_tables(self.database(), ['colibris.taskqueue.models.state']))
+
+    def settings(self):
+        return {**self.options, 'store': 'database'}
+
+    def database(self):
+        return {'backend': 'sqlite', 'name': str(self.folder / 'app.db')}
+
+    def close(self):
+        """Leave the server to the next test."""
+
+
+async def make_tables(setting, modules):
+    """Make a database with the tables of *modules*."""
+    options = {name: option for name, option in setting.items() if name != 'backend'}
+    async with opened({'default': SQLiteBackend(**options)}, modules) as databases:
+        await databases.create_tables()
+
+
+ENGINES = {
+    'embedded': Embedded,
+    'redis': Redis,
+    'rabbitmq': Rabbitmq,
+    'rabbitmq-database': RabbitmqWithDatabase,
+}
 
 
 class Worker:
@@ -134,5 +200,6 @@ class Worker:
 def start(command, engine, **options):
     """Start a process of the project."""
     streams = {name: options.pop(name) for name in ('stdout', 'stderr') if name in options}
-    environment = {**os.environ, 'TASKFAULTS_QUEUE': json.dumps(engine.settings()), **options}
+    settings = {'TASKFAULTS_QUEUE': json.dumps(engine.settings()), 'TASKFAULTS_DATABASE': json.dumps(engine.database())}
+    environment = {**os.environ, **settings, **options}
     return subprocess.Popen(command, cwd=PROJECT, env=environment, **streams)

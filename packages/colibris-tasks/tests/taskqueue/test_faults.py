@@ -33,11 +33,11 @@ def engine(request, tmp_path):
 async def service(engine):
     """Open the queue in this process, as a service of the project does."""
     package = {'PROJECT_PACKAGE_NAME': 'taskfaults', 'PROJECT_PACKAGE_DIR': str(PROJECT)}
+    if (database := engine.database()) is not None:
+        package['DATABASE'] = database
     with settings.override(TASK_QUEUE=engine.settings(), SECRET_KEY=SECRET, **package):
-        await subsystem.open()
-        with subsystems.adopt([subsystem]):
+        async with subsystems.running():
             yield subsystem.backend
-        await subsystem.close()
 
 
 @pytest.fixture
