@@ -92,8 +92,11 @@ def _parse(url: str, beside: _Parts) -> _Parts:
     try:
         split = urlsplit(url)
         port = split.port
-    except (ValueError, AttributeError, TypeError) as exc:
-        raise ValueError(f'url is not one: {exc}') from exc
+    except (ValueError, AttributeError, TypeError):  # its text may hold a part of the password
+        raise ValueError(
+            'url is not one of RabbitMQ: amqp://[USER:PASSWORD@]HOST[:PORT][/VIRTUAL_HOST], or amqps:// for TLS; '
+            'in a password, write characters other than letters and digits as %XX'
+        ) from None
     if split.scheme not in ('amqp', 'amqps'):
         raise ValueError(f'url must begin with amqp:// or amqps://, not {split.scheme!r}')
     if split.query or split.fragment:

@@ -43,14 +43,14 @@ class Connection:
         self._pause = _FIRST_PAUSE
         _quieten()
         self._closing = False
-        self._connected = threading.Event()
+        self._decided = threading.Event()
         #: Why there is no connection; None while there is one.
         self.trouble: Exception | None = ConnectionError('not connected yet')
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until there is a connection, for *timeout* seconds at the most; return whether there is one."""
+    def wait(self, timeout: float) -> None:
+        """Wait until there is a connection, or the server refuses it, for *timeout* seconds at the most."""
         self._start()
-        return self._connected.wait(timeout)
+        self._decided.wait(timeout)
 
     def add(self, user: ChannelUser) -> None:
         """Give *user* a channel as soon as there is a connection."""
@@ -116,7 +116,7 @@ class Connection:
             return
         logger.debug('connected to %s', self.address)
         self._pause, self.trouble = _FIRST_PAUSE, None
-        self._connected.set()
+        self._decided.set()
         for user in self._users:
             self._open_channel(user)
 
@@ -129,7 +129,10 @@ class Connection:
         if self.trouble is None and not self._closing:
             logger.warning('the connection to %s is lost: %s', self.address, describe(error))
         self.trouble = error
-        self._connected.clear()
+        if isinstance(innermost(error), _REFUSALS):
+            self._decided.set()
+        else:
+            self._decided.clear()
         for user in self._users:
             user.lost(error)
         if self._closing:
@@ -176,14 +179,29 @@ class Connection:
             self._loop.stop()
 
 
-def describe(error: BaseException) -> str:
-    """Return what pika's *error* says, which may be wrapped in others or have no words of its own."""
+_AUTHENTICATION = (pika.exceptions.AuthenticationError, pika.exceptions.ProbableAuthenticationError)
+_REFUSALS = (*_AUTHENTICATION, pika.exceptions.ProbableAccessDeniedError)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """Return what is at the bottom of pika's *error*, which may be wrapped in others."""
     while True:
         causes = [*getattr(error, 'exceptions', ()), getattr(error, 'exception', None), *error.args]
         nested = next((cause for cause in causes if isinstance(cause, BaseException)), None)
         if nested is None:
-            return f'{type(error).__name__}: {error}' if str(error) else type(error).__name__
+            return error
         error = nested
+
+
+def describe(error: BaseException) -> str:
+    """Return what pika's *error* says."""
+    cause = innermost(error)
+    text = f'{type(cause).__name__}: {cause}' if str(cause) else type(cause).__name__
+    if isinstance(cause, _AUTHENTICATION):
+        return f'it refuses the username or the password ({text})'
+    if isinstance(cause, pika.exceptions.ProbableAccessDeniedError):
+        return f'there is no such virtual host, or the user may not use it ({text})'
+    return text
 
 
 def _quieten() -> None:
