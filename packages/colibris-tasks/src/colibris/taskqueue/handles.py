@@ -43,7 +43,7 @@ class Handle:
         TaskExecException when it failed for good, TaskCancelled, UnknownTask.
         """
         self._check_sent()
-        limit = self._policy.timeout if timeout is None else timeout
+        limit = self._policy.result_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(limit) as scope:
                 outcome = await self._backend.wait(self.id)

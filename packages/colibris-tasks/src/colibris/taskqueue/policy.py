@@ -16,7 +16,7 @@ class Policy:
     #: The queues there are; the first is that of tasks that name none. Workers serve all of them unless they are told.
     queues: Sequence[str] = ('default',)
     #: How long `execute` and `Handle.result` wait unless they are told.
-    timeout: float = 60.0
+    result_timeout: float = 60.0
     #: How often a task that failed is tried again after `enqueue`; `execute` does not try again by itself.
     retries: int = 3
     #: The pause before the first further try; it doubles with each, up to *longest_retry_pause*, and is jittered.
@@ -68,7 +68,15 @@ def _is_queue(name: object) -> bool:
 
 
 _SECONDS = (
-    *('timeout', 'retry_pause', 'longest_retry_pause', 'time_limit', 'grace', 'result_lifetime', 'dead_lifetime'),
+    *(
+        'result_timeout',
+        'retry_pause',
+        'longest_retry_pause',
+        'time_limit',
+        'grace',
+        'result_lifetime',
+        'dead_lifetime',
+    ),
     *('worker_timeout', 'shutdown_timeout'),
 )
 

@@ -44,7 +44,7 @@ async def execute(
 ) -> Any:
     """Run *function* in a worker and return what it returns; see `colibris.taskqueue.execute`."""
     backend, policy = subsystem.backend, subsystem.policy()
-    limit = policy.timeout if limit is None else limit
+    limit = policy.result_timeout if limit is None else limit
     message = make_message(function, args, kwargs, Options(retries=0))
     data = backend.context.codec.encode(message)
     try:

@@ -175,9 +175,11 @@ class TaskQueueSubsystem(Subsystem[TaskQueueBackend]):
 
 
 def _base_dir() -> Path:
-    """Return the folder in which the project's package lies; the current one without a project."""
-    package, folder = settings.PROJECT_PACKAGE_NAME, settings.PROJECT_PACKAGE_DIR
-    return Path(folder).parents[package.count('.')] if package and folder else Path.cwd()
+    """Return the folder in which the project's package lies; the current one where it is installed."""
+    if settings.PROJECT_PACKAGE_DIR is None:
+        return Path.cwd()
+    folder = Path(settings.PROJECT_PACKAGE_DIR).parent
+    return Path.cwd() if folder.name in ('site-packages', 'dist-packages') else folder
 
 
 @functools.cache

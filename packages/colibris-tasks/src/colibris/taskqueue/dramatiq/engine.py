@@ -9,7 +9,7 @@ from colibris.taskqueue.base import Context, TaskQueueBackend
 from colibris.taskqueue.dramatiq.transport import Transport
 from colibris.taskqueue.dramatiq.worker import DramatiqWorker
 from colibris.taskqueue.messages import Message, Outcome, Status
-from colibris.taskqueue.stats import Stats, TaskInfo
+from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo
 from colibris.taskqueue.waiting import Waiting
 from colibris.taskqueue.worker import WorkerProcess
 
@@ -76,7 +76,10 @@ class DramatiqEngine(TaskQueueBackend):
         return await self._store.cancel(task_id, outcome)
 
     async def stats(self) -> Stats:
-        return await self._store.stats()
+        stats = await self._store.stats()
+        found = {queue.name: queue for queue in stats.queues}
+        there = (found.get(name) or QueueStats(name, 0, None) for name in self.context.policy.queues)
+        return replace(stats, queues=tuple(there))
 
     async def dead_letters(self, *, limit: int = 100, offset: int = 0) -> Sequence[TaskInfo]:
         return await self._store.dead_letters(limit=limit, offset=offset)

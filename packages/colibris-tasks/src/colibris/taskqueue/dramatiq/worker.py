@@ -66,7 +66,7 @@ class DramatiqWorker(WorkerProcess):
         await self._runner.cancel_all()
         self._watchdog.close()
         await asyncio.to_thread(self._beating.join, 1.0)
-        self._broker.close()
+        await asyncio.to_thread(self._broker.close)
 
     @property
     def is_busy(self) -> bool:
