@@ -224,14 +224,31 @@ def test_the_defaults_for_everybody_hold_nothing_of_development(project: Project
     assert not re.search(r'^\s*(DEBUG|SECRET_KEY)', defaults, re.MULTILINE)
 
 
-def test_the_last_stage_of_the_image_is_a_server_that_is_not_root(project: Project) -> None:
-    stages = re.split(r'^(?=FROM )', (project.folder / 'Dockerfile').read_text(), flags=re.MULTILINE)
+def stages_of(project: Project) -> dict[str, str]:
+    """Return the stages of the Dockerfile by their names, in order."""
+    text = (project.folder / 'Dockerfile').read_text()
+    found = re.split(r'^(?=FROM )', text, flags=re.MULTILINE)[1:]
+    return {stage.splitlines()[0].rpartition(' AS ')[2]: stage for stage in found}
 
-    assert stages[-1].splitlines()[0].endswith(' AS server')
-    assert re.search(r'^USER shopfloor$', stages[-1], re.MULTILINE)
-    assert re.search(r'^EXPOSE 8888$', stages[-1], re.MULTILINE)
-    assert '/health/live' in stages[-1]
-    assert 'pip' not in stages[-1]
+
+def test_the_last_stage_of_the_image_is_a_server_that_is_not_root(project: Project) -> None:
+    stages = stages_of(project)
+    server = stages['server']
+
+    assert list(stages)[-1] == 'server'
+    assert server.startswith('FROM runtime ')
+    assert re.search(r'^USER shopfloor$', stages['runtime'], re.MULTILINE)
+    assert re.search(r'^EXPOSE 8888$', server, re.MULTILINE)
+    assert '/health/live' in server
+    assert 'pip' not in server + stages['runtime']
+
+
+def test_another_stage_of_the_image_is_a_worker(project: Project) -> None:
+    worker = stages_of(project)['worker']
+
+    assert worker.startswith('FROM runtime ')
+    assert re.search(r'^CMD \["runworker"\]$', worker, re.MULTILINE)
+    assert 'HEALTHCHECK' not in worker
 
 
 def test_the_built_project_serves_where_only_its_wheel_is_installed(
