@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import threading
 
 import pytest
 
@@ -75,9 +76,11 @@ async def store(database, context, bell):
 
 @pytest.fixture
 async def worker(store, context, bell):
-    worker = Worker(DatabaseWorkerStore(context, asyncio.get_running_loop(), bell), 'w1', context)
+    worker = Worker(DatabaseWorkerStore(context, bell), 'w1', context)
+    await asyncio.to_thread(worker.store.open)
     await worker.beat()
-    return worker
+    yield worker
+    await asyncio.to_thread(worker.store.close)
 
 
 @pytest.fixture
@@ -377,6 +380,19 @@ async def test_what_is_added_within_a_transaction_does_not_wait_for_its_end(stor
             message, _ = await add()
             raise RuntimeError
     assert await store.status(message.id) is Status.QUEUED
+
+
+async def test_what_a_worker_says_does_not_wait_for_an_event_loop_that_is_held(add, worker):
+    message, _ = await add()
+    said = []
+
+    def say():
+        said.append(worker.store.begin(message.id, 'w1', 'default', b''))
+
+    thread = threading.Thread(target=say)
+    thread.start()
+    thread.join(10)  # holds the event loop
+    assert said == [(Status.RUNNING, 0)]
 
 
 async def test_a_missing_table_is_told_with_what_to_do(database, context, bell):

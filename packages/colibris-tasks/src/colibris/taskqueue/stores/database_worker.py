@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import TimeoutError as Late
-from typing import Any, TypeVar
-
 from colibris.persist.errors import UniqueViolation
 from colibris.taskqueue.base import Context
-from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Message, Status
 from colibris.taskqueue.stats import WorkerInfo
 from colibris.taskqueue.stores.base import Settlement, WorkerStore
 from colibris.taskqueue.stores.database import Bell
-from colibris.taskqueue.stores.sql import Statements, marks
+from colibris.taskqueue.stores.database_thread import DatabaseThread
+from colibris.taskqueue.stores.sql import marks
 
-T = TypeVar('T')
-
-#: For how long a thread waits for the event loop and the database, in seconds; the worker tries again after that.
-_PATIENCE = 30.0
 #: How many rows are removed at once, and how often in a row.
 _BATCH = 500
 _BATCHES = 20
@@ -27,53 +18,39 @@ _LIVE = "status IN ('queued', 'delayed', 'running')"
 
 
 class DatabaseWorkerStore(WorkerStore):
-    """Runs its statements in the worker's event loop, where the database is open."""
+    """Runs its statements in a thread of its own."""
 
-    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop, bell: Bell) -> None:
+    def __init__(self, context: Context, bell: Bell) -> None:
         self._context = context
-        self._loop = loop
         self._bell = bell
-        self._sql = Statements()
+        self._thread = DatabaseThread()
+        self._sql = self._thread.sql
         self._workers: dict[str, str] = {}
 
     def open(self) -> None:
-        pass
+        self._thread.open()
 
     def close(self) -> None:
-        pass
+        self._thread.close()
 
     def begin(self, task_id: str, worker_id: str, queue: str, data: bytes) -> tuple[Status, int]:
-        found = self._wait(self._begin(task_id, worker_id, queue, data))
+        found = self._thread.wait(self._begin(task_id, worker_id, queue, data))
         self._workers[task_id] = worker_id
         return found
 
     def settle(self, settlement: Settlement) -> None:
         worker_id = self._workers.get(settlement.task_id, '')
         if settlement.status is Status.DELAYED:
-            self._wait(self._delay(settlement, worker_id))
+            self._thread.wait(self._delay(settlement, worker_id))
         else:
-            self._wait(self._finish(settlement))
+            self._thread.wait(self._finish(settlement))
         self._workers.pop(settlement.task_id, None)
 
     def beat(self, worker: WorkerInfo) -> None:
-        self._wait(self._beat(worker))
+        self._thread.wait(self._beat(worker))
 
     def leave(self, worker_id: str) -> None:
-        self._wait(self._leave(worker_id))
-
-    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        except RuntimeError as exc:  # the event loop is closed
-            coroutine.close()
-            raise TaskQueueUnavailable('the worker is about to end') from exc
-        try:
-            return future.result(_PATIENCE)
-        except Late as exc:
-            if future.done() and not future.cancelled():
-                raise
-            future.cancel()
-            raise TaskQueueUnavailable(f'the database, or the event loop, took longer than {_PATIENCE:g} s') from exc
+        self._thread.wait(self._leave(worker_id))
 
     async def _begin(self, task_id: str, worker_id: str, queue: str, data: bytes) -> tuple[Status, int]:
         while True:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, TypeVar
 
+from tortoise import BaseDBAsyncClient
+
 from colibris.persist import get_connection
 from colibris.persist.errors import DatabaseUnavailable, Refusal, TransactionConflict
 from colibris.taskqueue.errors import TaskQueueUnavailable
@@ -34,18 +36,19 @@ class Statements:
     compared letter by letter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[], BaseDBAsyncClient] = get_connection) -> None:
+        self._connect = connect
         self._translated: dict[tuple[str, str], str] = {}
 
     @property
     def dialect(self) -> str:
         """sqlite, postgres or mysql."""
-        dialect: str = get_connection().capabilities.dialect
+        dialect: str = self._connect().capabilities.dialect
         return dialect
 
     async def run(self, statement: str, *values: Any) -> int:
         """Run a statement and return how many rows it has found."""
-        connection = get_connection()
+        connection = self._connect()
         text = self._translate(statement, connection.capabilities.dialect)
         with unavailable():
             count, _ = await _insist(lambda: connection.execute_query(text, list(values)))
@@ -53,7 +56,7 @@ class Statements:
 
     async def once(self, statement: str, *values: Any) -> int:
         """Run a statement of the transaction that is open: a conflict is for whoever began that to deal with."""
-        connection = get_connection()
+        connection = self._connect()
         text = self._translate(statement, connection.capabilities.dialect)
         try:
             count, _ = await connection.execute_query(text, list(values))
@@ -63,7 +66,7 @@ class Statements:
 
     async def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Return the rows of a query."""
-        connection = get_connection()
+        connection = self._connect()
         text = self._translate(statement, connection.capabilities.dialect)
         with unavailable():
             return await _insist(lambda: connection.execute_query_dict(text, list(values)))

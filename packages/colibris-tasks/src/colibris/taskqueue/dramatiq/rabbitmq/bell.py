@@ -14,6 +14,8 @@ from colibris.taskqueue.dramatiq.rabbitmq.places import Places
 from colibris.taskqueue.dramatiq.rabbitmq.sender import Sender
 from colibris.taskqueue.stores.base import Notice
 
+#: How often the store is to be asked while there is no connection, in seconds.
+_INTERVAL = 2.0
 #: A longer outcome is fetched from the store by whoever waits for it.
 _LARGEST_OUTCOME = 64 * 1024
 
@@ -51,10 +53,12 @@ class _Ear(ChannelUser):
         self._channels = channels
         self._loop = asyncio.get_running_loop()
         self._channel: Any = None
+        self._stopped = self._waiting_on = False
         self.notices: asyncio.Queue[Notice] = asyncio.Queue()
 
     def stop(self) -> None:
         """Hear no more; the queue goes with its only consumer."""
+        self._stopped = True
         self._connection.remove(self)
         self._connection.call(self._close)
 
@@ -76,6 +80,15 @@ class _Ear(ChannelUser):
 
     def lost(self, error: Exception) -> None:
         self._channel = None
+        if not self._waiting_on:
+            self._wait_on()
+
+    def _wait_on(self) -> None:
+        """Have the store asked now and then until there is a connection again."""
+        self._waiting_on = self._channel is None and not self._stopped
+        if self._waiting_on:
+            self._put(Notice())
+            self._connection.later(_INTERVAL, self._wait_on)
 
     def _listening(self, frame: Any) -> None:
         self._put(Notice())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 
@@ -44,7 +43,7 @@ class StoreBeside(ABC):
 
     @abstractmethod
     def make_worker_store(self, context: Context, bell: Bell) -> WorkerStore:
-        """Return the side of a worker process, which rings *bell*. Called in the event loop."""
+        """Return the side of a worker process, which rings *bell*."""
 
 
 class DatabaseBeside(StoreBeside):
@@ -59,7 +58,7 @@ class DatabaseBeside(StoreBeside):
     def make_worker_store(self, context: Context, bell: Bell) -> WorkerStore:
         from colibris.taskqueue.stores.database_worker import DatabaseWorkerStore
 
-        return DatabaseWorkerStore(context, asyncio.get_running_loop(), bell)
+        return DatabaseWorkerStore(context, bell)
 
 
 class RedisBeside(StoreBeside):
