@@ -44,7 +44,7 @@ def make_context(tmp_path):
 
 @pytest.fixture
 def context(make_context):
-    return make_context(worker_timeout=1.5)
+    return make_context(worker_timeout=1.5, queues=('default', 'mail', 'reports'))
 
 
 class Clock:

@@ -133,13 +133,26 @@ def test_a_full_disk_is_called_so_and_work_goes_on_when_there_is_room(queue, run
     run(fill)
 
 
-def test_a_removed_file_is_an_error_rather_than_writing_to_nowhere(queue, path, run):
+def test_a_removed_file_is_an_error_rather_than_writing_to_nowhere(queue, path):
     path.unlink()
     for _ in range(2):
         with pytest.raises(TaskQueueUnavailable, match=r'cannot be found .* put it back, or restart'):
-            run(nothing)
-        with pytest.raises(TaskQueueUnavailable, match='cannot be found'):
-            queue.reader.read(nothing)
+            queue.journal.run(nothing, durable=True)
+
+
+def test_that_the_file_is_gone_is_noticed_by_readers_and_workers_too(queue, path, run, eventually):
+    def fails(function):
+        try:
+            function(nothing)
+        except TaskQueueUnavailable:
+            return True
+        return False
+
+    run(nothing)
+    queue.reader.read(nothing)
+    path.unlink()
+    eventually(lambda: fails(run), 1)
+    eventually(lambda: fails(queue.reader.read), 1)
 
 
 def test_a_file_that_was_replaced_is_opened_anew(queue, path, run, tmp_path):
@@ -151,7 +164,7 @@ def test_a_file_that_was_replaced_is_opened_anew(queue, path, run, tmp_path):
         path.with_name(path.name + name).unlink()
     (tmp_path / 'other.db').rename(path)
     with pytest.raises(sqlite3.OperationalError, match='no such table: filling'):
-        run(lambda session: session.execute('SELECT * FROM filling'))
+        queue.journal.run(lambda session: session.execute('SELECT * FROM filling'), durable=True)
 
 
 def test_a_file_held_by_another_process_is_waited_for(queue, path, run, in_thread):

@@ -1,7 +1,7 @@
 """Writing the file together."""
 
+import asyncio
 import threading
-from concurrent.futures import wait
 
 import pytest
 
@@ -43,20 +43,34 @@ def test_what_many_threads_write_is_all_there(queue, numbers, in_thread):
     assert sorted(kept(queue)) == list(range(400))
 
 
-def test_what_waits_is_committed_together(queue, numbers, commits):
+async def write_at_once(queue, operations):
+    """Let all of *operations* wait before the first is run; return what they return or raise."""
     with queue.journal._lock:
-        futures = [queue.journal.submit(insert(number), durable=True) for number in range(100)]
-    assert [future.result(5) for future in futures] == list(range(100))
+        writing = asyncio.gather(*(queue.journal.write(operation) for operation in operations), return_exceptions=True)
+        await asyncio.sleep(0)
+    return await writing
+
+
+async def test_what_waits_is_committed_together(queue, numbers, commits):
+    assert await write_at_once(queue, [insert(number) for number in range(100)]) == list(range(100))
     assert len(commits) <= 2
 
 
-def test_one_that_fails_does_not_keep_others_from_being_written(queue, numbers):
+async def test_one_that_fails_does_not_keep_others_from_being_written(queue, numbers):
     queue.journal.run(insert(3))
-    with queue.journal._lock:
-        futures = [queue.journal.submit(insert(number)) for number in range(6)]
-    wait(futures, 5)
+    results = await write_at_once(queue, [insert(number) for number in range(6)])
+    assert [isinstance(result, Exception) for result in results] == [number == 3 for number in range(6)]
     assert sorted(kept(queue)) == list(range(6))
-    assert [number for number, future in enumerate(futures) if future.exception()] == [3]
+
+
+async def test_what_a_cancelled_caller_wrote_is_kept(queue, numbers):
+    with queue.journal._lock:
+        writing = asyncio.create_task(queue.journal.write(insert(1)))
+        await asyncio.sleep(0)
+        writing.cancel()
+    await queue.journal.write(insert(2))
+    assert kept(queue) == [1, 2]
+    assert writing.cancelled()
 
 
 def test_an_operation_that_raises_has_changed_nothing(queue, numbers):
@@ -93,20 +107,20 @@ def test_bells_are_rung_after_the_commit(queue, numbers, monkeypatch):
     assert heard == [('work', [1])]
 
 
-def test_closing_writes_what_waits(queue, numbers, path):
+async def test_closing_writes_what_waits(queue, numbers, path):
     with queue.journal._lock:
-        futures = [queue.journal.submit(insert(number)) for number in range(10)]
-    queue.journal.close()
-    assert [future.result(0) for future in futures] == list(range(10))
+        writing = asyncio.gather(*(queue.journal.write(insert(number)) for number in range(10)))
+        await asyncio.sleep(0)
+    await asyncio.to_thread(queue.journal.close)
+    assert await writing == list(range(10))
     with pytest.raises(TaskQueueUnavailable):
         queue.journal.run(insert(11))
 
 
-def test_errors_of_a_group_are_not_shared_by_threads(queue, numbers, path):
+async def test_errors_of_a_group_are_not_shared(queue, numbers, path, monkeypatch):
+    monkeypatch.setattr('colibris.taskqueue.embedded.journal._TRUST', 0)
     path.rename(path.with_name('away'))
-    with queue.journal._lock:
-        futures = [queue.journal.submit(insert(number)) for number in range(2)]
-    first, second = (future.exception(5) for future in futures)
+    first, second = await write_at_once(queue, [insert(1), insert(2)])
     assert isinstance(first, TaskQueueUnavailable)
     assert first is not second
 

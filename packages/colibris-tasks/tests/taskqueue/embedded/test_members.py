@@ -48,7 +48,7 @@ def test_burying_gives_back_what_a_worker_had(run, others):
     run(members.beat, 'shop', worker('dead'), None)
     run(tasks.add, 'shop', Message(id='a', function='jobs:work'), b'')
     run(tasks.take, 'shop', 'default', 'dead', 1)
-    assert run(members.bury, others()[0])
+    assert run(members.bury, 'shop', others()[0])
     assert others() == []
     assert [task.losses for task in run(tasks.take, 'shop', 'default', 'me', 1)] == [1]
 
@@ -61,7 +61,7 @@ def test_a_worker_that_gave_a_sign_of_life_meanwhile_is_not_buried(run, others, 
     run(tasks.take, 'shop', 'default', 'other', 1)
     (seen,) = others()
     run(members.beat, 'shop', worker('other'), None)
-    assert not run(members.bury, seen)
+    assert not run(members.bury, 'shop', seen)
     assert run(looking.status, 'a') is Status.RUNNING
 
 

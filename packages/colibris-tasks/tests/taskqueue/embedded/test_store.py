@@ -74,11 +74,11 @@ async def test_a_relative_path_starts_at_the_project(context, tmp_path):
 
 async def test_what_is_accepted_is_durable(store, monkeypatch):
     durable = []
-    submit = store._queue.journal.submit
+    write = store._queue.journal.write
     monkeypatch.setattr(
         store._queue.journal,
-        'submit',
-        lambda operation, **options: (durable.append(options['durable']), submit(operation, **options))[1],
+        'write',
+        lambda operation, **options: (durable.append(options['durable']), write(operation, **options))[1],
     )
     await add(store, 'a')
     assert durable == [True]

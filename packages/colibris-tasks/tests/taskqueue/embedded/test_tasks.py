@@ -2,9 +2,10 @@
 
 import pytest
 
-from colibris.taskqueue.embedded import looking, tasks
+from colibris.taskqueue.embedded import looking, members, tasks
 from colibris.taskqueue.embedded.tasks import Ending
 from colibris.taskqueue.messages import Message, Status
+from colibris.taskqueue.stats import WorkerInfo
 
 SUCCEEDED = Ending(Status.SUCCEEDED, b'fine', 100)
 FAILED = Ending(Status.FAILED, b'bad', 1000)
@@ -132,12 +133,21 @@ def test_what_is_put_back_has_its_place_in_the_queue(add, take, run):
     assert again[0].losses == 0
 
 
-def test_a_dead_worker_s_tasks_are_queued_again_with_one_more_loss(add, take, run):
+@pytest.fixture
+def alive(run):
+    """A worker that is known."""
+    run(members.beat, 'shop', WorkerInfo('alive', 'host', 1, 8, ('default',), 0.0), None)
+    return 'alive'
+
+
+def test_what_unknown_workers_have_is_queued_again_with_one_more_loss(add, take, run, alive):
     add('a')
     add('b')
     take(1, worker='dead')
-    take(1, worker='alive')
-    run(tasks.give_back, 'dead')
+    take(1, worker=alive)
+    run(tasks.give_back_orphans, 'test_shop')
+    assert take() == []
+    run(tasks.give_back_orphans, 'shop')
     (again,) = take()
     assert (again.id, again.losses) == ('a', 1)
 
@@ -154,7 +164,7 @@ def test_a_task_that_its_worker_lost_counts_a_loss(add, take, run):
 def test_a_worker_that_was_taken_for_dead_changes_nothing_any_more(add, take, run, status, late):
     add('a')
     (first,) = take(worker='frozen')
-    run(tasks.give_back, 'frozen')
+    run(tasks.give_back_orphans, 'shop')
     (second,) = take(worker='other')
     arguments = {'end': (first, FAILED), 'put_off': (first, b'', 1), 'put_back': ([first],), 'lose': (first,)}
     run(getattr(tasks, late), *arguments[late])

@@ -56,6 +56,7 @@ class EmbeddedBroker(TaskBroker):
         self._next_sign = -math.inf
         self._lock = threading.Lock()
         self._held: dict[Taken, None] = {}
+        self._consumers: dict[str, EmbeddedConsumer] = {}
         self._bell: Bell | None = None
         self._listener: threading.Thread | None = None
         self._closed = threading.Event()
@@ -91,9 +92,29 @@ class EmbeddedBroker(TaskBroker):
         return self._bell is not None
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
-        return EmbeddedConsumer(self, queue_name, prefetch, timeout)
+        consumer = EmbeddedConsumer(self, queue_name, prefetch, timeout)
+        self._consumers[queue_name] = consumer
+        return consumer
 
-    def look(self, queue: str) -> tuple[bool, float]:
+    def take(self, queue: str, most: int) -> tuple[list[Taken], float]:
+        """Take tasks of *queue* for free threads, up to *most*; tell in how many seconds a delayed task is due.
+
+        That is infinite when there is none, or no thread.
+        """
+        threads = self.work.reserve(queue, most)
+        if not threads:
+            return [], math.inf
+        taken: list[Taken] = []
+        try:
+            queued, due_in = self._look(queue)
+            if queued:
+                taken = self._write(lambda session: self._take(session, queue, threads))
+        finally:
+            self.work.free(threads - len(taken))
+        self._hold(taken)
+        return taken, due_in
+
+    def _look(self, queue: str) -> tuple[bool, float]:
         """Tell whether there is something to take from *queue*, and in how many seconds a delayed task is due."""
 
         def look(session: Session) -> tuple[bool, float]:
@@ -106,35 +127,41 @@ class EmbeddedBroker(TaskBroker):
         self._write(tasks.queue_due)
         return self._queue.reader.read(look)
 
-    def take(self, queue: str, threads: int) -> list[Taken]:
-        """Take tasks of *queue* for so many threads that were reserved."""
+    def _take(self, session: Session, queue: str, most: int) -> list[Taken]:
+        return tasks.take(session, self._context.namespace, queue, self.worker_id, most)
 
-        def take(session: Session) -> list[Taken]:
-            members.join(session, self._context.namespace, self._info, self._bell_name)
-            return tasks.take(session, self._context.namespace, queue, self.worker_id, threads)
-
-        taken: list[Taken] = []
-        try:
-            taken = self._write(take)
-        finally:
-            self.work.free(threads - len(taken))
+    def _hold(self, taken: Sequence[Taken]) -> None:
         with self._lock:
             self._held.update(dict.fromkeys(taken))
-        return taken
 
     def begin(self, task: Task) -> tuple[Status, int]:
         """Tell that the task is RUNNING: it is from the moment when it was taken, as there is a thread for it."""
         return Status.RUNNING, _taken(task).losses
 
     def settle(self, task: Task, settlement: Settlement) -> None:
+        """Write how a try ended; in the same transaction the thread takes what it runs next, if that is fair."""
         taken = _taken(task)
+        consumer = self._consumers.get(taken.queue)
+        going_on = consumer is not None and not self.stopping.is_set() and self.work.may_go_on(taken.queue)
+
+        def operation(session: Session) -> list[Taken]:
+            self._settle(session, taken, settlement)
+            return self._take(session, taken.queue, 1) if going_on else []
+
+        following = self._write(operation)
+        self._hold(following)
+        self._let_go(taken, threads=1 - len(following))
+        if consumer is not None:
+            for each in following:
+                consumer.deliver(each)
+
+    def _settle(self, session: Session, taken: Taken, settlement: Settlement) -> None:
         if settlement.status is Status.DELAYED:
-            data = settlement.message or b''
-            self._write(lambda session: tasks.put_off(session, taken, data, settlement.delay))
-        else:
-            ending = self._ending(settlement)
-            self._write(lambda session: tasks.end(session, taken, ending))
-        self._let_go(taken)
+            tasks.put_off(session, taken, settlement.message or b'', settlement.delay)
+            return
+        policy = self._context.policy
+        lifetime = policy.dead_lifetime if settlement.status is Status.FAILED else policy.result_lifetime
+        tasks.end(session, taken, Ending(settlement.status, settlement.outcome or b'', lifetime))
 
     def done(self, task: Task) -> None:
         """Let go of a task; one that nobody has settled has failed its worker."""
@@ -186,22 +213,18 @@ class EmbeddedBroker(TaskBroker):
         """Run *operation*; a power cut may undo it, so that a task runs again, but never its being accepted."""
         return self._queue.journal.run(operation)
 
-    def _let_go(self, taken: Taken) -> bool:
-        """Forget a task that this process has; return whether it still had it."""
+    def _let_go(self, taken: Taken, *, threads: int = 1) -> bool:
+        """Forget a task that this process has, which frees *threads*; return whether it still had it."""
         with self._lock:
             had = taken in self._held
             self._held.pop(taken, None)
         if had:
-            self.work.free(1)
+            self.work.free(threads)
         return had
-
-    def _ending(self, settlement: Settlement) -> Ending:
-        policy = self._context.policy
-        lifetime = policy.dead_lifetime if settlement.status is Status.FAILED else policy.result_lifetime
-        return Ending(settlement.status, settlement.outcome or b'', lifetime)
 
     def _sign(self, session: Session) -> None:
         members.beat(session, self._context.namespace, self._info, self._bell_name)
+        tasks.give_back_orphans(session, self._context.namespace)
         session.clock.keep(session.connection)
 
     def _keep_house(self) -> None:
@@ -214,7 +237,7 @@ class EmbeddedBroker(TaskBroker):
         self._queue.bells.sweep(tasks.WAIT)
 
     def _bury(self, member: members.Member, reason: str) -> None:
-        if self._write(lambda session: members.bury(session, member)):
+        if self._write(lambda session: members.bury(session, self._context.namespace, member)):
             logger.warning('worker %s %s; what it had is given to others', member.id, reason)
         if member.bell is not None:
             self._queue.bells.take_down(member.bell)

@@ -43,6 +43,7 @@ class EmbeddedConsumer(Consumer):
         self._prefetch = prefetch
         self._timeout = timeout / 1000
         self._taken: deque[Taken] = deque()
+        self._waker = broker.work.waker(queue)
         self._away = False
 
     def __next__(self) -> MessageProxy | None:
@@ -57,6 +58,11 @@ class EmbeddedConsumer(Consumer):
                 self._broker.stopping.wait(_WHILE_AWAY)
         return EmbeddedTask(self._taken.popleft()) if self._taken else None
 
+    def deliver(self, taken: Taken) -> None:
+        """Be given a task that a thread has taken for itself."""
+        self._taken.append(taken)
+        self._waker.set()
+
     def ack(self, message: MessageProxy) -> None:
         assert isinstance(message, EmbeddedTask)
         self._broker.done(message)
@@ -68,20 +74,20 @@ class EmbeddedConsumer(Consumer):
         self._broker.put_back([message for message in messages if isinstance(message, EmbeddedTask)])
 
     def close(self) -> None:
-        self._broker.put_back_taken(self._taken)
+        self._broker.put_back_taken(list(self._taken))
         self._taken.clear()
 
     def _wait_and_take(self, deadline: float) -> None:
-        work = self._broker.work
         pause = _WITH_BELL if self._broker.has_bell else _WITHOUT_BELL
         while not self._broker.stopping.is_set():
-            heard = work.news
-            queued, due_in = self._broker.look(self._queue)
-            if queued and (threads := work.reserve(self._prefetch)):
-                self._taken.extend(self._broker.take(self._queue, threads))
-                if self._taken:
-                    return
+            self._waker.clear()
+            if self._taken:
+                return
+            found, due_in = self._broker.take(self._queue, self._prefetch)
+            if found:
+                self._taken.extend(found)
+                return
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return
-            work.wait(heard, min(remaining, pause, due_in))
+            self._waker.wait(min(remaining, pause, due_in))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ T = TypeVar('T')
 
 #: How many operations share a transaction at most: others wait for it.
 _LARGEST_GROUP = 200
+#: For how long it is taken for granted that the file is still there, where nothing is lost by that, in seconds.
+_TRUST = 0.2
 
 
 class Session:
@@ -42,11 +45,11 @@ Operation = Callable[[Session], T]
 
 
 class _Request:
-    """An operation that waits to be run, then what came of it; *future* is told if there is one."""
+    """An operation that waits to be run, then what came of it; *future* is told in its event loop if there is one."""
 
     __slots__ = ('durable', 'error', 'finished', 'future', 'operation', 'value')
 
-    def __init__(self, operation: Operation[Any], *, durable: bool, future: Future[Any] | None = None) -> None:
+    def __init__(self, operation: Operation[Any], *, durable: bool, future: asyncio.Future[Any] | None = None) -> None:
         self.operation = operation
         self.durable = durable
         self.future = future
@@ -54,15 +57,14 @@ class _Request:
         self.value: Any = None
         self.error: Exception | None = None
 
-    def finish(self, error: Exception | None = None) -> None:
-        self.error = error
-        self.finished = True
-        if self.future is None:
+    def tell(self) -> None:
+        """Resolve the future; called in its event loop."""
+        if self.future is None or self.future.done():
             return
-        if error is None:
+        if self.error is None:
             self.future.set_result(self.value)
         else:
-            self.future.set_exception(error)
+            self.future.set_exception(self.error)
 
 
 class _Connected:
@@ -72,12 +74,18 @@ class _Connected:
         self._file = file
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._looked = 0.0
         self._closed = False
 
-    def _ready(self) -> Session:
+    def _ready(self, *, careful: bool = False) -> Session:
+        """Return a session; *careful* looks in any case whether the file is still there."""
         if self._closed:
             raise TaskQueueUnavailable(f'the task queue {self._file.path} is closed in this process')
+        now = time.monotonic()
+        if self._session is not None and not careful and now < self._looked + _TRUST:
+            return self._session
         identity = self._file.identity()
+        self._looked = now
         if self._session is not None and self._session.identity == identity:
             return self._session
         self._drop()
@@ -155,16 +163,18 @@ class Journal(_Connected):
         value: T = request.value
         return value
 
-    def submit(self, operation: Operation[T], *, durable: bool = False) -> Future[T]:
-        """Have *operation* run in a transaction by the journal's thread."""
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # what is on its way to the file cannot be called back
+    async def write(self, operation: Operation[T], *, durable: bool = False) -> T:
+        """Have *operation* run in a transaction by the journal's thread, and return what it returns.
+
+        A caller that is cancelled meanwhile does not call back what is on its way to the file.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Request(operation, durable=durable, future=future))
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name='colibris-tasks-journal', daemon=True)
             self._thread.start()
         self._signals.put(True)
-        return future
+        return await future
 
     def close(self) -> None:
         """Write what waits and end."""
@@ -173,8 +183,8 @@ class Journal(_Connected):
             self._thread.join()
             self._thread = None
         super().close()
-        for request in self._take_group(len(self._waiting)):
-            request.finish(TaskQueueUnavailable(f'the task queue {self._file.path} was closed meanwhile'))
+        left = self._take_group(len(self._waiting))
+        _finish(left, TaskQueueUnavailable(f'the task queue {self._file.path} was closed meanwhile'))
 
     def _serve(self) -> None:
         going_on = True
@@ -196,11 +206,10 @@ class Journal(_Connected):
             self._commit(group)
         except TaskQueueUnavailable as exc:
             self._drop()
-            for request in group:
-                request.finish(_again(exc))
+            _finish(group, exc)
         except Exception as exc:
             if len(group) == 1:
-                group[0].finish(exc)
+                _finish(group, exc)
                 return
             for request in group:  # one of them is at fault: each goes its own way
                 self._commit_alone(request)
@@ -209,7 +218,7 @@ class Journal(_Connected):
         try:
             self._commit([request])
         except Exception as exc:
-            request.finish(exc)
+            _finish([request], exc)
 
     def _take_group(self, most: int) -> list[_Request]:
         group: list[_Request] = []
@@ -220,9 +229,10 @@ class Journal(_Connected):
 
     def _commit(self, group: Sequence[_Request]) -> None:
         with self._file.translating():
-            session = self._ready()
+            durable = any(request.durable for request in group)
+            session = self._ready(careful=durable)
             session.rings.clear()
-            self._synchronize(session, 'FULL' if any(request.durable for request in group) else 'NORMAL')
+            self._synchronize(session, 'FULL' if durable else 'NORMAL')
             begin(session.connection)
             try:
                 for request in group:
@@ -231,8 +241,7 @@ class Journal(_Connected):
             except BaseException:
                 self._roll_back(session)
                 raise
-        for request in group:
-            request.finish()
+        _finish(group)
         for kind in session.rings:
             self._ring(kind)
 
@@ -261,8 +270,28 @@ class Journal(_Connected):
         session.execute('COMMIT')
 
 
-def _again(error: TaskQueueUnavailable) -> TaskQueueUnavailable:
-    """Return an error of its own for each who is told: a traceback belongs to one thread."""
+def _finish(group: Sequence[_Request], error: Exception | None = None) -> None:
+    """Tell those who wait for a group what came of it."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
+    for request in group:
+        request.error = None if error is None else _again(error)
+        if request.future is not None:
+            loops.setdefault(request.future.get_loop(), []).append(request)
+        request.finished = True
+    for loop, requests in loops.items():
+        with suppress(RuntimeError):  # the loop was closed
+            loop.call_soon_threadsafe(_tell, requests)
+
+
+def _tell(group: Sequence[_Request]) -> None:
+    for request in group:
+        request.tell()
+
+
+def _again(error: Exception) -> Exception:
+    """Return an error of its own for each who is told that the file cannot be used: a traceback belongs to a thread."""
+    if not isinstance(error, TaskQueueUnavailable):
+        return error
     copy = TaskQueueUnavailable(*error.args)
     copy.__cause__ = error.__cause__
     return copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from colibris.taskqueue.embedded.journal import Session
@@ -14,18 +14,28 @@ from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, WorkerInfo
 _MOST_PLACEHOLDERS = 500
 
 
-def outcomes(session: Session, task_ids: Sequence[str]) -> Mapping[str, bytes | None]:
+def outcomes(session: Session, task_ids: Sequence[str]) -> dict[str, bytes | None]:
     """Return the encoded outcomes of tasks: None for those that have not ended; unknown ones are left out."""
     found: dict[str, bytes | None] = {}
+    for wanted, marks in _portions(task_ids):
+        found.update(session.execute(f'SELECT id, NULL FROM tasks WHERE id IN ({marks})', wanted))
+        found.update(session.execute(f'SELECT id, outcome FROM finished WHERE id IN ({marks})', wanted))
+    return found
+
+
+def unheard(session: Session, task_ids: Sequence[str]) -> list[str]:
+    """Return those of *task_ids* that have not ended and whose end nobody is to hear."""
+    found: list[str] = []
+    for wanted, marks in _portions(task_ids):
+        query = f'SELECT id FROM tasks WHERE id IN ({marks}) AND channel IS NULL'
+        found += [row[0] for row in session.execute(query, wanted)]
+    return found
+
+
+def _portions(task_ids: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
     for start in range(0, len(task_ids), _MOST_PLACEHOLDERS):
         wanted = task_ids[start : start + _MOST_PLACEHOLDERS]
-        marks = ', '.join('?' * len(wanted))
-        query = (
-            f'SELECT id, NULL FROM tasks WHERE id IN ({marks})'
-            f' UNION ALL SELECT id, outcome FROM finished WHERE id IN ({marks})'
-        )
-        found.update(session.execute(query, (*wanted, *wanted)))
-    return found
+        yield wanted, ', '.join('?' * len(wanted))
 
 
 def last_ending(session: Session) -> int:

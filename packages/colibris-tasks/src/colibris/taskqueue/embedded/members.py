@@ -34,17 +34,14 @@ def others(session: Session, namespace: str, worker_id: str) -> list[Member]:
 
 
 def beat(session: Session, namespace: str, me: WorkerInfo, bell: str | None) -> None:
-    """Give a sign of life."""
-    join(session, namespace, me, bell)
-    session.execute('UPDATE workers SET beat = beat + 1, seen = ? WHERE id = ?', (session.clock.now(), me.id))
-
-
-def join(session: Session, namespace: str, me: WorkerInfo, bell: str | None) -> None:
-    """See that this worker is known: what an unknown one takes would not be given back when it dies."""
+    """Give a sign of life; a worker that is not known, as it is new or was taken for dead, becomes so."""
+    now = session.clock.now()
+    if session.execute('UPDATE workers SET beat = beat + 1, seen = ? WHERE id = ?', (now, me.id)).rowcount:
+        return
     session.execute(
         'INSERT INTO workers (id, namespace, host, pid, threads, queues, beat, seen, bell)'
-        ' SELECT ?, ?, ?, ?, ?, ?, 0, ?, ? WHERE NOT EXISTS (SELECT 1 FROM workers WHERE id = ?)',
-        (me.id, namespace, me.host, me.pid, me.threads, ','.join(me.queues), session.clock.now(), bell, me.id),
+        ' VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)',
+        (me.id, namespace, me.host, me.pid, me.threads, ','.join(me.queues), now, bell),
     )
 
 
@@ -53,11 +50,11 @@ def leave(session: Session, worker_id: str) -> None:
     session.execute('DELETE FROM workers WHERE id = ?', (worker_id,))
 
 
-def bury(session: Session, dead: Member) -> bool:
+def bury(session: Session, namespace: str, dead: Member) -> bool:
     """Give back what a worker had, unless it has given a sign of life meanwhile; return whether it was dead."""
     gone = session.execute('DELETE FROM workers WHERE id = ? AND beat = ?', (dead.id, dead.beat)).rowcount
     if gone:
-        tasks.give_back(session, dead.id)
+        tasks.give_back_orphans(session, namespace)
     return bool(gone)
 
 

@@ -65,6 +65,9 @@ class EmbeddedStore(Store):
         )
 
     async def outcomes(self, task_ids: Sequence[str], channel: str | None = None) -> Mapping[str, bytes | None]:
+        unheard = await self._read(lambda session: looking.unheard(session, task_ids)) if channel else []
+        if channel and unheard:
+            await self._opened().journal.write(lambda session: tasks.listen(session, unheard, channel))
         return await self._read(lambda session: looking.outcomes(session, task_ids))
 
     async def notifications(self, channel: str) -> AsyncGenerator[Notice, None]:
@@ -130,7 +133,7 @@ class EmbeddedStore(Store):
 
     async def _write(self, operation: Operation[T]) -> T:
         """Return what *operation* returns, once what it wrote has reached the disk."""
-        return await asyncio.wrap_future(self._opened().journal.submit(operation, durable=True))
+        return await self._opened().journal.write(operation, durable=True)
 
     async def _read(self, operation: Operation[T]) -> T:
         return await self._in_thread(lambda: self._opened().reader.read(operation))

@@ -127,12 +127,15 @@ def cancel(session: Session, task_id: str, ending: Ending) -> bool:
     return known is not None and known[0] == Status.CANCELLED
 
 
-def give_back(session: Session, worker: str) -> None:
-    """Queue again what a worker had that died, each with one more loss."""
-    session.execute(
-        'UPDATE tasks SET state = 0, worker = NULL, losses = losses + 1 WHERE worker = ? AND state = 2', (worker,)
+def give_back_orphans(session: Session, namespace: str) -> None:
+    """Queue again what workers had that are not known any more, each with one more loss."""
+    given = session.execute(
+        'UPDATE tasks SET state = 0, worker = NULL, losses = losses + 1'
+        ' WHERE state = 2 AND namespace = ? AND worker NOT IN (SELECT id FROM workers)',
+        (namespace,),
     )
-    session.rings.add(WORK)
+    if given.rowcount:
+        session.rings.add(WORK)
 
 
 def lose(session: Session, taken: Taken) -> None:
@@ -142,6 +145,13 @@ def lose(session: Session, taken: Taken) -> None:
         (taken.id, taken.number),
     )
     session.rings.add(WORK)
+
+
+def listen(session: Session, task_ids: Sequence[str], channel: str) -> None:
+    """Let *channel* hear how tasks end that nobody listens to."""
+    session.executemany(
+        'UPDATE tasks SET channel = ? WHERE id = ? AND channel IS NULL', [(channel, task_id) for task_id in task_ids]
+    )
 
 
 def revive(session: Session, namespace: str, task_id: str, data: bytes) -> bool:
@@ -194,6 +204,7 @@ def _end(session: Session, condition: str, values: tuple[object, ...], ending: E
     ).rowcount
     if not ended:
         return False
-    session.execute(f'DELETE FROM tasks WHERE {condition}', values)
-    session.rings.add(WAIT)
+    if not session.execute(f'DELETE FROM tasks WHERE {condition} AND channel IS NULL', values).rowcount:
+        session.execute(f'DELETE FROM tasks WHERE {condition}', values)
+        session.rings.add(WAIT)
     return True
