@@ -31,7 +31,7 @@ from colibris.taskqueue.errors import (
 from colibris.taskqueue.handles import Handle
 from colibris.taskqueue.messages import Status
 from colibris.taskqueue.running import current_task_id
-from colibris.taskqueue.schedule import schedule
+from colibris.taskqueue.scheduling import schedule
 from colibris.taskqueue.stats import Stats
 from colibris.taskqueue.subsystem import subsystem
 

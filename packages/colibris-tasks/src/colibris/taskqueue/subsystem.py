@@ -141,7 +141,7 @@ class TaskQueueSubsystem(Subsystem[TaskQueueBackend]):
 
     def beside_worker(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what runs in a worker process beside the tasks: the schedule, and the relay of the outbox."""
-        from colibris.taskqueue.schedule import Scheduler, scheduled
+        from colibris.taskqueue.scheduling import Scheduler, scheduled
 
         if scheduled():
             yield Scheduler(self.backend, scheduled()).run()
