@@ -1,7 +1,9 @@
 """Writing the file together."""
 
 import asyncio
+import sqlite3
 import threading
+import time
 
 import pytest
 
@@ -82,6 +84,46 @@ def test_an_operation_that_raises_has_changed_nothing(queue, numbers):
         queue.journal.run(fail)
     assert kept(queue) == []
     queue.journal.run(insert(1))
+
+
+def test_when_the_file_cannot_be_used_all_who_wait_are_told_at_once(queue, numbers, path, monkeypatch, in_thread):
+    monkeypatch.setattr('colibris.taskqueue.embedded.journal._LARGEST_GROUP', 1)
+    monkeypatch.setattr('colibris.taskqueue.embedded.file.BUSY_TIMEOUT', 0.3)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute('BEGIN IMMEDIATE')
+
+    def write(number):
+        with pytest.raises(TaskQueueUnavailable, match='is held by another process'):
+            queue.journal.run(insert(number))
+        return time.monotonic()
+
+    begun = time.monotonic()
+    with queue.journal._lock:
+        joins = [in_thread(write, number) for number in range(20)]
+        time.sleep(0.1)
+    assert max(join() for join in joins) - begun < 1.5
+    other.close()
+
+
+def test_an_operation_of_a_thread_that_is_ended_is_run_by_another(queue, numbers, in_thread):
+    class End(BaseException):
+        pass
+
+    ending = [End()]
+
+    def end(session):
+        insert(1)(session)
+        if ending:
+            raise ending.pop()
+
+    def write():
+        with pytest.raises(End):
+            queue.journal.run(end)
+        return True
+
+    assert in_thread(write)()
+    queue.journal.run(insert(2))
+    assert kept(queue) == [1, 2]
 
 
 def test_a_durable_operation_is_synchronized_with_the_disk_and_others_are_not(queue, run):

@@ -23,6 +23,7 @@ from colibris.taskqueue.embedded.journal import Operation, Session
 from colibris.taskqueue.embedded.queue import EmbeddedQueue
 from colibris.taskqueue.embedded.tasks import Ending, Taken
 from colibris.taskqueue.embedded.work import Work
+from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Status
 from colibris.taskqueue.stats import WorkerInfo
 from colibris.taskqueue.stores.base import Settlement
@@ -34,10 +35,10 @@ T = TypeVar('T')
 #: How often workers look whether another one has ended, in seconds.
 _LOOK_AFTER_OTHERS = 1.0
 #: How many records that have expired are removed in one transaction.
-_MOST_FORGOTTEN = 500
+_MOST_FORGOTTEN = 200
 #: Free pages of the file that are kept for what comes, and how many beyond that are given back at once.
 _FREE_PAGES = 2000
-_PAGES_AT_ONCE = 500
+_PAGES_AT_ONCE = 200
 
 
 class EmbeddedBroker(TaskBroker):
@@ -79,6 +80,8 @@ class EmbeddedBroker(TaskBroker):
         try:
             self.release()
             self._write(lambda session: members.leave(session, self.worker_id))
+        except TaskQueueUnavailable as exc:
+            logger.warning('what this worker has is given to others when they take it for dead: %s', exc)
         finally:
             if self._bell is not None and self._listener is not None:
                 self._queue.bells.ring_one(self._bell.name)
@@ -195,7 +198,7 @@ class EmbeddedBroker(TaskBroker):
         if time.monotonic() >= self._next_sign:
             self._next_sign = time.monotonic() + interval
             self._write(self._sign)
-            self._keep_house()
+            self._keep_house(time.monotonic() + interval / 3)
             for member in self._watch.silent(others):
                 self._bury(member, 'has given no sign of life')
         return min(_LOOK_AFTER_OTHERS, interval)
@@ -227,10 +230,11 @@ class EmbeddedBroker(TaskBroker):
         tasks.give_back_orphans(session, self._context.namespace)
         session.clock.keep(session.connection)
 
-    def _keep_house(self) -> None:
-        """Remove what has expired, and give back the space of much that was removed."""
+    def _keep_house(self, deadline: float) -> None:
+        """Remove what has expired, as much as can be until *deadline*, and give back the space of much that was."""
         while self._write(lambda session: tasks.forget_expired(session, _MOST_FORGOTTEN)) == _MOST_FORGOTTEN:
-            continue
+            if time.monotonic() >= deadline:
+                break
         free = self._queue.reader.read(lambda session: session.execute('PRAGMA freelist_count').fetchone()[0])
         if free > _FREE_PAGES:
             self._write(_shrink)

@@ -18,7 +18,7 @@ APPLICATION_ID = 0x43517565
 VERSION = 1
 
 #: How long to wait for another process that writes, in seconds.
-BUSY_TIMEOUT = 10.0
+BUSY_TIMEOUT = 5.0
 #: The pauses between attempts to write grow from the one to the other, in seconds.
 _FIRST_PAUSE = 0.0002
 _LONGEST_PAUSE = 0.005

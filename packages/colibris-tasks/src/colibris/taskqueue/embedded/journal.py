@@ -200,25 +200,26 @@ class Journal(_Connected):
     def _commit_waiting(self) -> None:
         """Commit one group of what waits; the lock is held."""
         group = self._take_group(_LARGEST_GROUP)
-        if not group:
-            return
         try:
             self._commit(group)
         except TaskQueueUnavailable as exc:
             self._drop()
-            _finish(group, exc)
+            _finish([*group, *self._take_group(len(self._waiting))], exc)
         except Exception as exc:
             if len(group) == 1:
                 _finish(group, exc)
-                return
-            for request in group:  # one of them is at fault: each goes its own way
-                self._commit_alone(request)
+            else:  # one of them is at fault: each goes its own way
+                self._commit_apart(group)
+        except BaseException:  # something ends this thread: others do it
+            self._waiting.extendleft(reversed(group))
+            raise
 
-    def _commit_alone(self, request: _Request) -> None:
-        try:
-            self._commit([request])
-        except Exception as exc:
-            _finish([request], exc)
+    def _commit_apart(self, group: Sequence[_Request]) -> None:
+        for request in group:
+            try:
+                self._commit([request])
+            except Exception as exc:
+                _finish([request], exc)
 
     def _take_group(self, most: int) -> list[_Request]:
         group: list[_Request] = []
@@ -228,6 +229,8 @@ class Journal(_Connected):
         return group
 
     def _commit(self, group: Sequence[_Request]) -> None:
+        if not group:
+            return
         with self._file.translating():
             durable = any(request.durable for request in group)
             session = self._ready(careful=durable)
