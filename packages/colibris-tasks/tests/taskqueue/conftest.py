@@ -60,10 +60,10 @@ def made(request, tmp_path_factory):
 
 
 @pytest.fixture
-async def database(made):
-    """A database with the tables, empty and open."""
-    backend = made()
-    async with open_databases({'default': backend}, MODELS) as databases:
+async def database(made, tmp_path):
+    """A database with the tables, empty and open; beside it there is another one, without tables."""
+    backend, other = made(), SQLiteBackend(name=str(tmp_path / 'other.db'))
+    async with open_databases({'default': backend, 'other': other}, MODELS) as databases:
         await databases.create_tables()  # one that a test has dropped
         yield backend
         await databases.create_tables()
