@@ -263,10 +263,11 @@ def test_the_built_project_serves_where_only_its_wheel_is_installed(
     folder = tmp_path / 'service'
     folder.mkdir()
 
-    command, options = installed.scripts / 'shopfloor', {'cwd': folder, 'env': installed.variables}
+    variables = {**installed.variables, 'SECRET_KEY': 'a secret of more than 32 bytes, of this test'}
+    command, options = installed.scripts / 'shopfloor', {'cwd': folder, 'env': variables}
     run(command, 'migrate', **options)
     key = run(command, 'createaccount', 'admin', **options).stdout.strip()
-    with served(command, folder, installed.variables) as address:
+    with served(command, folder, variables) as address:
         with urlopen(Request(f'{address}/notes', headers={'X-API-Key': key}), timeout=10) as response:
             assert json.load(response)['count'] == 0
     assert (folder / 'shopfloor.db').is_file()

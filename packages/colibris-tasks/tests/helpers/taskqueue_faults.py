@@ -164,9 +164,10 @@ ENGINES = {
 class Worker:
     """`manage.py runworker`, with the processes below it."""
 
-    def __init__(self, engine, *, processes=1, threads=4, **environment):
+    def __init__(self, engine, *, processes=1, threads=4, arguments=(), **environment):
         self.log = engine.folder / f'worker-{time.monotonic_ns()}.log'
-        command = [sys.executable, 'manage.py', 'runworker', '--processes', str(processes), '--threads', str(threads)]
+        numbers = ['--processes', str(processes), '--threads', str(threads)]
+        command = [sys.executable, 'manage.py', 'runworker', *numbers, *arguments]
         with self.log.open('w') as log:
             self.process = start(command, engine, stderr=log, stdout=log, **environment)
         wait_until(lambda: 'Working for' in self.log.read_text() or self.process.poll() is not None)
