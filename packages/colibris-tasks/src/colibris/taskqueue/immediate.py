@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -268,11 +269,13 @@ class ImmediateBackend(TaskQueueBackend):
 
         def run() -> None:
             _inside.set(True)
-            settlement = runner.run(task.message.id, task.data)
-            if not loop.is_closed():
+            tell(runner.run(task.message.id, task.data))
+
+        def tell(settlement: Settlement) -> None:
+            with suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(settle, settlement)
 
-        self._hung[task.message.id] = lambda: loop.call_soon_threadsafe(settle, runner.hung(task.message))
+        self._hung[task.message.id] = lambda: tell(runner.hung(task.message))
         threading.Thread(target=_context().run, args=(run,), name='colibris-tasks-immediate', daemon=True).start()
         try:
             return await settled
