@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colibris import transactions
 from colibris.taskqueue.base import TaskQueueBackend
@@ -17,6 +17,9 @@ from colibris.taskqueue.errors import (
 from colibris.taskqueue.messages import Outcome, Status
 from colibris.taskqueue.policy import Policy
 
+if TYPE_CHECKING:
+    from colibris.taskqueue.outbox import Outbox
+
 
 class Handle:
     """One task; *id* can be kept, and turned into a handle again by `colibris.taskqueue.handle`."""
@@ -27,6 +30,8 @@ class Handle:
         self.id = task_id
         #: Whether the task waits for the commit of a transaction.
         self.pending = False
+        #: The outbox in which the task waits for the queue.
+        self.outbox: Outbox | None = None
 
     def __repr__(self) -> str:
         return f'<Handle {self.id}>'
@@ -35,6 +40,7 @@ class Handle:
         """Tell that the task is on its way, as *task_id*."""
         self.id = task_id
         self.pending = False
+        self.outbox = None
 
     async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109
         """Wait for the task and return what it returned; any number of times, for as long as results are kept.
@@ -46,6 +52,8 @@ class Handle:
         limit = self._policy.result_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(limit) as scope:
+                if self.outbox is not None:
+                    await self.outbox.left(self)
                 outcome = await self._backend.wait(self.id)
         except TimeoutError:
             if not scope.expired():
@@ -55,11 +63,17 @@ class Handle:
 
     async def status(self) -> Status:
         """Return where the task stands; UNKNOWN before the commit and long after the end."""
-        return Status.UNKNOWN if self.pending else await self._backend.status(self.id)
+        if self.pending:
+            return Status.UNKNOWN
+        if self.outbox is not None and await self.outbox.holds(self):
+            return Status.QUEUED
+        return await self._backend.status(self.id)
 
     async def cancel(self) -> bool:
         """Keep the task from running if it has not started; return whether it will not run."""
         self._check_sent()
+        if self.outbox is not None and await self.outbox.discard(self):
+            return True
         return await self._backend.cancel(self.id)
 
     def _check_sent(self) -> None:

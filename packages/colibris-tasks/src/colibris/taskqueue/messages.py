@@ -135,11 +135,14 @@ class Codec:
         )
 
     def encode_outcome(self, task_id: str, outcome: Outcome) -> bytes:
-        """Return the outcome of a task as signed bytes. Raises TypeError for a value that cannot travel, TooLarge."""
+        """Return the outcome of a task as signed bytes. Raises TypeError for a value that cannot travel, TooLarge.
+
+        A failure is never too large: its text is bounded, and somebody has to learn of it.
+        """
         failure = outcome.failure
         error = None if failure is None else [failure.type, failure.message, failure.traceback]
         body = serialization.dumps([_VERSION, str(outcome.status), outcome.value, error])
-        if len(body) > self._max_size:
+        if failure is None and len(body) > self._max_size:
             raise TooLarge(f'the result takes {len(body)} bytes; max_message_size is {self._max_size}')
         return _sign(self._outcomes, body, task_id)
 

@@ -75,10 +75,11 @@ class Relay:
         if not rows:
             return 0
         sent: list[int] = []
+        refused: list[int] = []
         try:
-            await self._send(rows, sent)
+            await self._send(rows, sent, refused)
         finally:
-            await self._finish(claim, sent)
+            await self._finish(claim, sent, refused)
         return len(sent)
 
     async def _claim(self, claim: str) -> list[_Row]:
@@ -104,8 +105,8 @@ class Relay:
             for row in found
         ]
 
-    async def _send(self, rows: Sequence[_Row], sent: list[int]) -> None:
-        """Send *rows* and add those that the queue has taken to *sent*. Raises TaskQueueUnavailable."""
+    async def _send(self, rows: Sequence[_Row], sent: list[int], refused: list[int]) -> None:
+        """Send *rows*; add those that the queue took to *sent*, others to *refused*. Raises TaskQueueUnavailable."""
         results = await asyncio.gather(*(self._send_one(row) for row in rows), return_exceptions=True)
         away: TaskQueueUnavailable | None = None
         for row, result in zip(rows, results, strict=True):
@@ -115,7 +116,7 @@ class Relay:
                 away = result
             elif isinstance(result, Exception):
                 logger.error('the queue refuses task %s, which stays in the outbox: %r', row.task_id, result)
-                await self._sql.run('UPDATE colibris_task_outbox SET refusals = refusals + 1 WHERE id = ?', row.id)
+                refused.append(row.id)
             else:
                 raise result
         if away is not None:
@@ -125,11 +126,17 @@ class Relay:
         message = self._backend.context.codec.decode(row.data)
         await self._backend.send(message, row.data, delay=row.delay)
 
-    async def _finish(self, claim: str, sent: Sequence[int]) -> None:
-        """Delete what was sent, and let others have the rest."""
+    async def _finish(self, claim: str, sent: Sequence[int], refused: Sequence[int]) -> None:
+        """Delete what was sent, and let others have the rest; what was refused, when the claim on it is void."""
         if sent:
             await self._sql.run(
                 f'DELETE FROM colibris_task_outbox WHERE id IN ({marks(len(sent))}) AND claim = ?', *(*sent, claim)
+            )
+        if refused:
+            await self._sql.run(
+                'UPDATE colibris_task_outbox SET refusals = refusals + 1, claim = ? '
+                f'WHERE id IN ({marks(len(refused))}) AND claim = ?',
+                *(secrets.token_hex(16), *refused, claim),
             )
         await self._sql.run('UPDATE colibris_task_outbox SET claim = NULL WHERE claim = ?', claim)
 

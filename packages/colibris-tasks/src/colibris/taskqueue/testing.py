@@ -104,6 +104,11 @@ def hold() -> str:
     return 'let go'
 
 
+def nap(seconds: float) -> None:
+    """Sleep."""
+    time.sleep(seconds)
+
+
 def tell_id() -> str | None:
     """Return the id of the task that calls this."""
     return current_task_id()

@@ -56,6 +56,30 @@ class RedisTransport(Transport):
         return RedisBroker(self._server, self.context, worker_id, queues, threads)
 
 
+class Room:
+    """How many tasks a worker process may take: as many as it has threads, lest others wait behind long ones."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._changed = threading.Condition()
+
+    def take(self, timeout: float) -> int:
+        """Take all that is free; wait up to *timeout* seconds for some."""
+        with self._changed:
+            if self._free <= 0:
+                self._changed.wait(timeout)
+            taken = max(self._free, 0)
+            self._free -= taken
+            return taken
+
+    def give(self, number: int) -> None:
+        """Give back what was taken and is not needed, or not any more."""
+        with self._changed:
+            self._free += number
+            if number > 0:
+                self._changed.notify_all()
+
+
 class RedisBroker(TaskBroker):
     """The broker of a worker process on Redis."""
 
@@ -67,6 +91,10 @@ class RedisBroker(TaskBroker):
         self._lifetimes = Lifetimes(context.policy)
         self.thread = RedisThread(server, prefix_of(context))
         self._info = WorkerInfo(worker_id, socket.gethostname(), os.getpid(), threads, tuple(queues), 0.0)
+        self.room = Room(threads)
+        #: The ids of what this process has taken and not settled, and of what Redis says it has beside that.
+        self._mine: set[str] = set()
+        self._strays: set[tuple[str, str]] = set()
         self._beaten = float('-inf')
 
     def open(self) -> None:
@@ -76,12 +104,19 @@ class RedisBroker(TaskBroker):
         self.thread.close()
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
-        return RedisConsumer(self, queue_name, prefetch, timeout / 1000)
+        return RedisConsumer(self, queue_name, timeout / 1000)
 
     def take(self, queue: str, count: int, first: str = '') -> list[Task]:
         """Take up to *count* tasks off *queue*, and the one with the id *first*, which was taken already."""
         answer = self.thread.run(scripts.TAKE, queue, self.worker_id, count, first)
-        return [Task(task_id.decode(), data, queue) for task_id, data in zip(answer[::2], answer[1::2], strict=True)]
+        tasks = [Task(task_id.decode(), data, queue) for task_id, data in zip(answer[::2], answer[1::2], strict=True)]
+        self._mine.update(task.task_id for task in tasks)
+        return tasks
+
+    def done(self, task: Task) -> None:
+        """Let go of a task that was settled, and make room for another."""
+        self._mine.discard(task.task_id)
+        self.room.give(1)
 
     def wait_for_one(self, queue: str, timeout: float) -> str | None:
         """Take the next id off *queue*; wait up to *timeout* seconds for one."""
@@ -102,7 +137,21 @@ class RedisBroker(TaskBroker):
         due = beat(self.thread, self._info, self._policy, apart=False, thorough=thorough)
         if thorough:
             self._beaten = now
+            self._return_strays()
         return min(max(due, _SOONEST), _LATEST) if due is not None else _LATEST
+
+    def _return_strays(self) -> None:
+        """Put back what Redis has given to this process in an answer that was lost with its connection."""
+        held = {
+            (queue, task_id.decode())
+            for queue in self._info.queues
+            for task_id in self.thread.run(scripts.HELD, self.worker_id, queue)
+        }
+        strays = {(queue, task_id) for queue, task_id in held if task_id not in self._mine}
+        for queue, task_id in strays & self._strays:  # for the second time: its answer is not on its way any more
+            logger.warning('task %s was taken in vain, and is put back', task_id)
+            self.thread.run(scripts.RETURN, task_id, self.worker_id, queue)
+        self._strays = strays - self._strays
 
     def release(self) -> None:
         self.thread.run(scripts.LEAVE, self.worker_id)
@@ -115,13 +164,11 @@ class RedisBroker(TaskBroker):
 class RedisConsumer(Consumer):
     """Takes tasks off one queue: at once what is there, and when there is nothing the next one as it comes."""
 
-    def __init__(self, broker: RedisBroker, queue: str, room: int, timeout: float) -> None:
+    def __init__(self, broker: RedisBroker, queue: str, timeout: float) -> None:
         self._broker = broker
         self._queue = queue
         self._timeout = timeout
         self._taken: deque[Task] = deque()
-        self._room = room
-        self._changed = threading.Condition()
 
     def __next__(self) -> Task | None:
         if self._taken:
@@ -129,36 +176,33 @@ class RedisConsumer(Consumer):
         if self._broker.stopping.is_set():
             time.sleep(_SOONEST)
             return None
-        room = self._wait_for_room()
-        if not room:
-            return None
         try:
-            self._take(room)
+            self._take()
         except TaskQueueUnavailable as exc:
             raise ConnectionClosed(exc) from exc  # type: ignore[no-untyped-call]
         return self._taken.popleft() if self._taken else None
 
-    def _wait_for_room(self) -> int:
-        with self._changed:
-            if not self._room:
-                self._changed.wait(self._timeout)
-            return self._room
-
-    def _take(self, room: int) -> None:
-        tasks = self._broker.take(self._queue, room)
+    def _take(self) -> None:
+        """Take what there is as far as threads are free, or wait for one task."""
+        free = self._broker.room.take(self._timeout)
+        if not free:
+            return
+        tasks: list[Task] = []
+        try:
+            tasks = self._broker.take(self._queue, free)
+        finally:
+            self._broker.room.give(free - len(tasks))
         if not tasks:
             first = self._broker.wait_for_one(self._queue, self._timeout)
             if first is not None:
-                tasks = self._broker.take(self._queue, room - 1, first)
-        with self._changed:
-            self._room -= len(tasks)
+                tasks = self._broker.take(self._queue, 0, first)
+                self._broker.room.give(-len(tasks))
         self._taken.extend(tasks)
 
     def ack(self, message: MessageProxy) -> None:
         """Make room for another task; `RedisBroker.settle` has done the rest."""
-        with self._changed:
-            self._room += 1
-            self._changed.notify()
+        assert isinstance(message, Task)
+        self._broker.done(message)
 
     nack = ack
 

@@ -396,3 +396,6 @@ if redis.call('LREM', p .. 'h:' .. worker .. ':' .. queue, 1, id) == 1 then
     redis.call('LPUSH', p .. 'q:' .. queue, id)
 end
 """
+
+#: worker, queue: the ids that it has taken
+HELD = "return redis.call('LRANGE', KEYS[1] .. 'h:' .. ARGV[1] .. ':' .. ARGV[2], 0, -1)"
