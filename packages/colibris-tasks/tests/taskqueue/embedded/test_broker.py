@@ -59,6 +59,17 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
+async def shortest(execute):
+    """Return how long a task takes that has nothing to do, where the machine does not hold it up."""
+    times = []
+    for _ in range(5):
+        await asyncio.sleep(0.3)
+        before = time.perf_counter()
+        await execute('work')
+        times.append(time.perf_counter() - before)
+    return min(times)
+
+
 async def test_tasks_run_and_their_results_come_back(start, execute):
     await start()
     assert (await execute('work', [1, 'two'])).value == [1, 'two']
@@ -72,18 +83,13 @@ async def test_an_idle_worker_starts_at_once_and_does_not_use_the_processor(star
     used, begun = time.process_time(), time.perf_counter()
     await asyncio.sleep(3)
     assert (time.process_time() - used) / (time.perf_counter() - begun) < 0.02
-    before = time.perf_counter()
-    await execute('work')
-    assert time.perf_counter() - before < 0.1
+    assert await shortest(execute) < 0.05
 
 
 async def test_without_bells_a_worker_looks_at_the_file(start, execute, path):
     path.with_name(f'{path.name}-bells').write_text('')
     await start()
-    await execute('work')
-    before = time.perf_counter()
-    await execute('work')
-    assert time.perf_counter() - before < 0.2
+    assert await shortest(execute) < 0.1
 
 
 async def test_a_delayed_task_runs_when_it_is_due(start, send, backend, jobs):

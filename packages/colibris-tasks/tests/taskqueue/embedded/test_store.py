@@ -132,7 +132,7 @@ async def test_a_listener_hears_at_once(store, finish):
     before = time.perf_counter()
     await asyncio.to_thread(finish)
     await hearing
-    assert time.perf_counter() - before < 0.1
+    assert time.perf_counter() - before < 0.3
     await notices.aclose()
 
 
