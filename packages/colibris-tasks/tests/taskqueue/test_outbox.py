@@ -12,9 +12,10 @@ from colibris.taskqueue.base import Context
 from colibris.taskqueue.errors import TaskQueueError, TaskQueueUnavailable
 from colibris.taskqueue.functions import Functions
 from colibris.taskqueue.handles import Handle
-from colibris.taskqueue.messages import Codec, Message
+from colibris.taskqueue.messages import Codec, Message, Outcome, Status
 from colibris.taskqueue.outbox import Outbox
 from colibris.taskqueue.policy import Policy
+from colibris.taskqueue.relay import Relay
 
 
 class Queue:
@@ -24,6 +25,7 @@ class Queue:
         codec = Codec(b'secret' * 8, max_size=100_000)
         self.context = Context(Policy(worker_timeout=2.0), codec, Functions('jobs'), 'shop', folder)
         self.taken = []
+        self.waited_for = []
         self.is_away = False
         self.answers = asyncio.Event()
         self.answers.set()
@@ -34,6 +36,10 @@ class Queue:
             raise TaskQueueUnavailable('the queue is away')
         self.taken.append((message.id, delay))
         return message.id
+
+    async def wait(self, task_id):
+        self.waited_for.append(task_id)
+        return Outcome(Status.SUCCEEDED, 'the result')
 
     @property
     def ids(self):
@@ -121,7 +127,26 @@ async def test_while_the_queue_is_away_it_waits_for_a_relay(put, queue):
     handle = await put()
     [row] = await rows()
     assert (row['task_id'], row['claim']) == (handle.id, None)
-    assert handle.pending
+    assert await handle.status() is Status.QUEUED
+
+
+async def test_who_waits_for_a_result_waits_until_the_queue_is_back(put, queue):
+    queue.is_away = True
+    handle = await put()
+    waiting = asyncio.create_task(handle.result(10))
+    await asyncio.sleep(0.4)
+    assert queue.waited_for == []
+    queue.is_away = False
+    await Relay(queue).turn()
+    assert await waiting == 'the result'
+    assert queue.waited_for == [handle.id]
+
+
+async def test_what_waits_for_the_queue_can_be_cancelled(put, queue):
+    queue.is_away = True
+    handle = await put()
+    assert await handle.cancel()
+    assert await rows() == []
 
 
 async def test_a_queue_that_is_away_is_left_to_the_relay_for_a_while(put, queue):
@@ -131,7 +156,7 @@ async def test_a_queue_that_is_away_is_left_to_the_relay_for_a_while(put, queue)
     handle = await put()
     assert queue.taken == []
     assert [row['claim'] for row in await rows()] == [None, None]
-    assert handle.pending
+    assert await handle.status() is Status.QUEUED
 
 
 async def test_a_queue_that_does_not_answer_holds_nobody_up_for_long(put, queue):
@@ -142,7 +167,7 @@ async def test_a_queue_that_does_not_answer_holds_nobody_up_for_long(put, queue)
     assert len(await rows()) == 5
     queue.answers.set()
     async with asyncio.timeout(5):
-        while handles[0].pending:  # noqa: ASYNC110
+        while handles[0].outbox is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

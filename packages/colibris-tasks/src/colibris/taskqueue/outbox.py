@@ -29,6 +29,8 @@ MODELS = 'colibris.taskqueue.models.outbox'
 
 #: For how long `put` waits for the queue, and for how long a queue that did not answer is not asked, in seconds.
 _PATIENCE = 1.0
+#: How often it is looked whether a message that somebody waits for has been sent, in seconds.
+_INTERVAL = 0.25
 #: How many messages one process sends by itself at a time; what is more is left to the relay.
 _CAPACITY = 1000
 #: How long rows that were sent are collected to be deleted by one statement, in seconds, and how many of them.
@@ -65,10 +67,10 @@ class Outbox:
         await self._insert(message.id, data, delay, claim)
 
         async def send() -> None:
-            await self._send_soon(message, data, delay, handle)
+            handle.pending, handle.outbox = False, self
+            if claim is not None:
+                await self._send_soon(message, data, delay, handle)
 
-        if claim is None:
-            return
         if transactions.hooks.get() is None:
             await send()
         else:
@@ -114,6 +116,23 @@ class Outbox:
             await self._sql.run('UPDATE colibris_task_outbox SET claim = NULL WHERE task_id = ?', task_id)
         except TaskQueueUnavailable as exc:  # the claim becomes void by itself
             logger.debug('task %s stays claimed in the outbox: %s', task_id, exc)
+
+    async def holds(self, handle: Handle) -> bool:
+        """Return whether the task of *handle*, which was committed, still waits here."""
+        found = await self._sql.row('SELECT id FROM colibris_task_outbox WHERE task_id = ?', handle.id)
+        if found is None:
+            handle.outbox = None
+        return found is not None
+
+    async def left(self, handle: Handle) -> None:
+        """Wait until the task of *handle* has gone to the queue, by whomever."""
+        while handle.outbox is not None and await self.holds(handle):  # noqa: ASYNC110
+            await asyncio.sleep(_INTERVAL)
+
+    async def discard(self, handle: Handle) -> bool:
+        """Remove the task of *handle* unless somebody is sending it; return whether it is gone."""
+        statement = 'DELETE FROM colibris_task_outbox WHERE task_id = ? AND claim IS NULL'
+        return bool(await self._sql.run(statement, handle.id))
 
     def _delete_soon(self, task_id: str) -> None:
         self._sent.append(task_id)

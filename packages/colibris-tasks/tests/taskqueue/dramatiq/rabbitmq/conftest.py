@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 
 import pika
 import pytest
+import trustme
 
 from colibris.taskqueue.dramatiq.rabbitmq.address import address_of
 from colibris.taskqueue.dramatiq.rabbitmq.line import Line
@@ -73,7 +75,8 @@ def delete_queue(address, places):
 class Wire:
     """A TCP proxy before the server, which can be cut (connections are refused) or held (nothing gets through)."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, context=None):
+        self._context = context
         self._target = (host, port)
         self.port = 0
         self.flowing = asyncio.Event()
@@ -84,7 +87,7 @@ class Wire:
 
     async def mend(self):
         self.flowing.set()
-        self._server = await asyncio.start_server(self._serve, '127.0.0.1', self.port)
+        self._server = await asyncio.start_server(self._serve, '127.0.0.1', self.port, ssl=self._context)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self):
@@ -126,17 +129,30 @@ async def wire(address):
 
 
 @pytest.fixture
+async def encrypted(address, tmp_path):
+    """A wire that speaks TLS with who connects, and the file of the authority behind it."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert('localhost').configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / 'ca.pem')
+    wire = Wire(address.host, address.port, context)
+    await wire.mend()
+    yield wire, str(tmp_path / 'ca.pem')
+    await wire.close()
+
+
+@pytest.fixture
 async def make_line(address, places):
     """Connect; closed after the test."""
     lines = []
 
-    async def make_line(*, port=None, patience=5.0):
-        options = {'host': address.host, 'port': port or address.port, 'virtual_host': address.virtual_host}
+    async def make_line(*, port=None, patience=5.0, wait=10.0, **changes):
+        options = {'host': address.host, 'port': port or address.port, 'virtual_host': address.virtual_host, **changes}
         line = Line(
             address_of(username=address.username, password=address.password, **options), 'test', places, patience
         )
         lines.append(line)
-        await asyncio.to_thread(line.open, 10)
+        await asyncio.to_thread(line.open, wait)
         return line
 
     yield make_line

@@ -122,3 +122,28 @@ async def test_what_waits_is_sent_before_the_connection_is_closed(make_line, tak
     await asyncio.to_thread(line.close)
     await asyncio.gather(*sending)
     assert len(take_all()) == 500
+
+
+async def test_after_the_connection_was_closed_nothing_waits_for_ever(make_line, wire):
+    line = await make_line(port=wire.port, patience=30)
+    await wire.cut()
+    waiting = asyncio.create_task(line.publish('default', 'a' * 32, b''))
+    await asyncio.sleep(0.1)
+    await asyncio.to_thread(line.close)
+    for sending in (waiting, line.publish('default', 'b' * 32, b'')):
+        with pytest.raises(TaskQueueUnavailable, match='was closed'):
+            await asyncio.wait_for(sending, 5)
+
+
+async def test_it_is_sent_by_tls_to_a_server_whose_certificate_is_good(make_line, encrypted, take_all):
+    wire, ca_file = encrypted
+    line = await make_line(host='localhost', port=wire.port, tls=True, ca_file=ca_file)
+    await line.publish('default', 'a' * 32, b'data')
+    assert len(take_all()) == 1
+
+
+@pytest.mark.parametrize(('host', 'trusts'), [('127.0.0.1', True), ('localhost', False)])
+async def test_a_server_whose_certificate_is_not_good_is_refused(make_line, encrypted, host, trusts):
+    wire, ca_file = encrypted
+    with pytest.raises(TaskQueueUnavailable, match=r'(?i)certificate verify failed'):
+        await make_line(host=host, port=wire.port, tls=True, ca_file=ca_file if trusts else None, wait=1.0)

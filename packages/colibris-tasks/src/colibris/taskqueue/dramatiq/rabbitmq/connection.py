@@ -28,6 +28,9 @@ class ChannelUser:
     def lost(self, error: Exception) -> None:
         """Stop to work: the channel, or the whole connection, is gone; `ready` comes again."""
 
+    def ended(self) -> None:
+        """Stop for good: the connection was closed."""
+
 
 class Connection:
     """Keeps one connection open, and a channel for each of its users; makes them again whenever they are lost."""
@@ -92,6 +95,8 @@ class Connection:
                 logger.exception('the connection to %s failed unexpectedly', self.address)
                 self._drop(exc)
         self._loop.close()
+        for user in self._users:
+            user.ended()
 
     def _drop(self, error: Exception) -> None:
         raw, self._raw = self._raw, None

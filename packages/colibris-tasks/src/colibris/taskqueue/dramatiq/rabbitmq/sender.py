@@ -76,6 +76,7 @@ class Sender(ChannelUser):
         self._blocked = False
         self._woken = False
         self._sweeping = False
+        self._has_ended = False
         self._trouble: Exception | None = None
 
     def start(self) -> None:
@@ -119,7 +120,9 @@ class Sender(ChannelUser):
                 + self._reason(self._connection.trouble)
             )
         self._waiting.append(message)
-        if not self._woken:
+        if self._has_ended:
+            self.ended()
+        elif not self._woken:
             self._woken = True
             self._connection.call(self._pump)
 
@@ -139,6 +142,14 @@ class Sender(ChannelUser):
         self._by_id.clear()
         self._waiting.extendleft(reversed(again))
         self._pump()
+
+    def ended(self) -> None:
+        self._has_ended = True
+        with suppress(IndexError):
+            while True:
+                self._waiting.popleft().done(
+                    TaskQueueUnavailable(f'the connection to {self._connection.address} was closed')
+                )
 
     def _set_blocked(self, blocked: bool, connection: Any, frame: Any) -> None:
         """The server is short of memory or disk: it accepts nothing until it says so."""

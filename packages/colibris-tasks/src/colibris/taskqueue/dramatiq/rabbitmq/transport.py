@@ -28,6 +28,8 @@ _SECOND_COPY = 10.0
 #: How often the store is told what has reached RabbitMQ, in seconds, and of how many tasks at the most.
 _CONFIRM_INTERVAL = 0.25
 _CONFIRM_BATCH = 500
+#: How many tasks are remembered for that while the store is away.
+_CONFIRM_CAPACITY = 20_000
 
 
 class RabbitmqTransport(Transport):
@@ -160,4 +162,6 @@ class RabbitmqTransport(Transport):
             try:
                 await self.store.confirm(batch)
             except TaskQueueUnavailable as exc:
-                logger.debug('the store was not told that %d tasks were accepted: %s', len(batch), exc)
+                logger.debug('the store is told later that %d tasks were accepted: %s', len(batch), exc)
+                self._confirmed = [*batch, *self._confirmed][-_CONFIRM_CAPACITY:]
+                return
