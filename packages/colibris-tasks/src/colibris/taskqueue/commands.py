@@ -9,9 +9,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -134,18 +134,15 @@ def tasks() -> None:
     """Look after background tasks: those that failed for good, and the queues."""
 
 
-def _run(action: Callable[[TaskQueueBackend], Any]) -> Any:
+async def _run(action: Callable[[TaskQueueBackend], Awaitable[None]]) -> None:
     """Run *action* with the task queue of the project, and with what it needs."""
     from colibris import subsystems
     from colibris.taskqueue.subsystem import subsystem
 
-    async def main() -> Any:
-        for found in subsystems.configured():
-            found.prepare()
-        async with subsystems.running():
-            return await action(subsystem.backend)
-
-    return main()
+    for found in subsystems.configured():
+        found.prepare()
+    async with subsystems.running():
+        await action(subsystem.backend)
 
 
 @tasks.command('list')

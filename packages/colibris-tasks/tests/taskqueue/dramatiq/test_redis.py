@@ -82,6 +82,20 @@ async def test_what_a_worker_takes_after_it_seemed_to_have_gone_is_put_back(back
     client.close()
 
 
+async def test_a_clock_of_the_server_that_is_set_back_makes_no_delay_longer(backend):
+    message = Message(function='colibris.taskqueue.testing:add', args=[1])
+    await backend.send(message, backend.context.codec.encode(message), delay=1)
+    client, prefix = redis.Redis.from_url(URL), f'{backend.context.namespace}:tasks:'
+    client.zincrby(f'{prefix}d', 3_600_000, message.id)  # as if both had been written an hour later
+    client.incrby(f'{prefix}n', 3_600_000)
+    worker = backend.make_worker(threads=1, queues=['default'])
+    await worker.start()
+    async with asyncio.timeout(10):
+        assert (await backend.wait(message.id)).value == 1
+    await worker.stop()
+    client.close()
+
+
 async def test_a_worker_takes_no_more_than_it_can_run(backend):
     notes.clear()
     workers = [backend.make_worker(threads=1, queues=['default', 'other']) for _ in range(2)]

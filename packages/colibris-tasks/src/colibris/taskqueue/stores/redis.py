@@ -60,7 +60,7 @@ class RedisStore(Store):
             await link.close()
 
     async def check_health(self) -> None:
-        await self.link.ping()
+        await self.link.run('return 1')
 
     async def add(self, message: Message, data: bytes, *, delay: float, channel: str | None) -> str:
         arguments = (message.id, data, message.queue, message.unique_key or '', milliseconds(delay), channel or '')

@@ -15,6 +15,7 @@ Below the prefix, the only key that they are given, lie:
 ``w``          workers, by their last sign of life
 ``i``          what the workers say of themselves, JSON
 ``g``          workers that have gone, by when: one that was ending, or seemed dead, may have taken something since
+``n``          the latest time that was seen: where it lies ahead, the server's clock was set back
 ``c:CHANNEL``  a channel: an id of 32 characters, followed by the outcome unless that is long
 
 Times are in milliseconds, by the server's clock.
@@ -31,6 +32,16 @@ local function task(id) return p .. 't:' .. id end
 
 local function finished(status)
     return status == 'succeeded' or status == 'failed' or status == 'cancelled'
+end
+
+local function steady()
+    local last = tonumber(redis.call('GET', p .. 'n') or '0')
+    if now < last - 1000 then
+        for _, id in ipairs(redis.call('ZRANGE', p .. 'd', 0, -1)) do
+            redis.call('ZINCRBY', p .. 'd', now - last, id)
+        end
+    end
+    redis.call('SET', p .. 'n', now)
 end
 
 local function tell(channels, id, outcome)
@@ -105,6 +116,7 @@ if unique ~= '' then
 end
 if channel ~= '' then redis.call('HSET', key, 'c', channel) end
 local later = tonumber(delay) > 0
+if later then steady() end
 redis.call('HSET', key, 'm', data, 's', later and 'delayed' or 'queued', 'q', queue, 'a', now)
 if apart == '1' then
     redis.call('ZADD', p .. (later and 'd' or 'z:' .. queue), later and now + delay or now, id)
@@ -239,6 +251,7 @@ if found[1] ~= 'running' or found[2] ~= worker then return 0 end
 redis.call('HSET', task(id), 'm', data, 's', 'delayed')
 redis.call('HDEL', task(id), 'w')
 redis.call('SREM', p .. 'r', id)
+steady()
 redis.call('ZADD', p .. 'd', now + delay, id)
 return 1
 """
@@ -250,6 +263,7 @@ BEAT = (
     _SHARED
     + """
 local worker, info, timeout, dead_lifetime, apart, thorough = unpack(ARGV)
+steady()
 redis.call('ZADD', p .. 'w', now, worker)
 redis.call('ZREM', p .. 'g', worker)
 redis.call('HSET', p .. 'i', worker, info)
