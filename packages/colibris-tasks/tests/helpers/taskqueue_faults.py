@@ -170,7 +170,7 @@ class Worker:
         command = [sys.executable, 'manage.py', 'runworker', *numbers, *arguments]
         with self.log.open('w') as log:
             self.process = start(command, engine, stderr=log, stdout=log, **environment)
-        wait_until(lambda: 'Working for' in self.log.read_text() or self.process.poll() is not None)
+        wait_until(lambda: 'Working for' in self.log.read_text() or self.process.poll() is not None, 60.0)
         assert self.process.poll() is None, self.log.read_text()
         self.children = psutil.Process(self.process.pid).children()
 
