@@ -113,7 +113,7 @@ async def test_a_listener_is_told_first_that_it_listens_then_of_each_ending(stor
     notices = store.notifications('mine')
     first = await anext(notices)
     await add(store, 'a', channel='mine')
-    await add(store, 'b')
+    await add(store, 'b', channel='other')
     await asyncio.to_thread(finish)
     second, third = await anext(notices), await anext(notices)
     await notices.aclose()

@@ -251,15 +251,30 @@ def test_clearing_forgets_one_namespace(add, take, run, status):
     assert [status(task_id) for task_id in 'abc'] == [Status.UNKNOWN, Status.UNKNOWN, Status.QUEUED]
 
 
-def test_endings_are_told_in_their_order_and_with_outcomes_for_their_channel(run, take):
+def test_endings_that_somebody_is_to_hear_are_told_in_their_order(run, take):
     since = run(looking.last_ending)
-    for task_id, channel in (('a', 'mine'), ('b', 'other'), ('c', None)):
+    for task_id, channel in (('a', 'mine'), ('b', None), ('c', 'other')):
         message = Message(id=task_id, function='jobs:work')
         run(tasks.add, 'shop', message, b'', channel=channel)
     for taken in take():
         run(tasks.end, taken, SUCCEEDED)
-    assert [row[1:] for row in run(looking.endings, since, 'mine')] == [('a', b'fine'), ('b', None), ('c', None)]
-    assert run(looking.endings, run(looking.last_ending), 'mine') == []
+    last, told = run(looking.endings, since, 'mine')
+    assert told == [('a', b'fine'), ('c', None)]
+    assert last == since + 3
+    assert run(looking.endings, last, 'mine') == (last, [])
+
+
+def test_who_asks_later_is_to_hear_the_end_too(add, take, run):
+    for task_id in 'ab':
+        add(task_id)
+    run(tasks.end, take(1)[0], SUCCEEDED)
+    assert run(looking.unheard, ['a', 'b', 'unknown']) == ['b']
+    run(tasks.listen, ['b'], 'mine')
+    run(tasks.listen, ['b'], 'other')
+    assert run(looking.unheard, ['a', 'b']) == []
+    since = run(looking.last_ending)
+    run(tasks.end, take(1)[0], SUCCEEDED)
+    assert run(looking.endings, since, 'mine')[1] == [('b', b'fine')]
 
 
 def test_numbers_of_endings_are_not_used_again_when_the_last_are_forgotten(add, take, run):
@@ -268,4 +283,4 @@ def test_numbers_of_endings_are_not_used_again_when_the_last_are_forgotten(add, 
     run(tasks.purge_dead, 'shop', None)
     assert run(looking.last_ending) == last
     dead_letter(add, take, run, 'b')
-    assert run(looking.endings, last, '') != []
+    assert run(looking.last_ending) == last + 1

@@ -44,13 +44,19 @@ def last_ending(session: Session) -> int:
     return row[0] if row else 0
 
 
-def endings(session: Session, since: int, channel: str) -> list[tuple[int, str, bytes | None]]:
-    """Return the endings after number *since*: number, id and, for those that *channel* is to hear, the outcome."""
-    query = 'SELECT no, id, CASE WHEN channel = ? THEN outcome END FROM finished WHERE no > ? ORDER BY no'
-    rows = session.execute(query, (channel, since)).fetchall()
-    if not rows and last_ending(session) < since:
+def endings(session: Session, since: int, channel: str) -> tuple[int, list[tuple[str, bytes | None]]]:
+    """Return the number of the last ending, and the endings after number *since* that somebody is to hear.
+
+    Each is an id and, for those that *channel* is to hear, the outcome.
+    """
+    last = last_ending(session)
+    if last < since:
         raise TaskQueueUnavailable('the file of the task queue was replaced')
-    return rows
+    query = (
+        'SELECT id, CASE WHEN channel = ? THEN outcome END FROM finished'
+        ' WHERE no > ? AND no <= ? AND channel IS NOT NULL ORDER BY no'
+    )
+    return last, session.execute(query, (channel, since, last)).fetchall()
 
 
 def status(session: Session, task_id: str) -> Status:

@@ -78,9 +78,8 @@ class EmbeddedStore(Store):
             while True:
                 await _rung(bell)
                 since = last
-                endings = await self._read(lambda session: looking.endings(session, since, channel))  # noqa: B023
-                for number, task_id, outcome in endings:
-                    last = number
+                last, endings = await self._read(lambda session: looking.endings(session, since, channel))  # noqa: B023
+                for task_id, outcome in endings:
                     yield Notice(task_id, outcome)
         finally:
             if bell is not None:
