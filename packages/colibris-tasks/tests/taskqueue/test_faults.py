@@ -135,7 +135,7 @@ async def test_a_broker_that_is_away_for_10_seconds(engine, service, work, file)
         await taskqueue.enqueue(tasks.note, file, 'refused')
     with pytest.raises(taskqueue.TaskQueueUnavailable):
         await subsystem.check_health()
-    assert time.monotonic() - gone < 8
+    assert time.monotonic() - gone < 10
     await asyncio.sleep(max(0, gone + 10 - time.monotonic()))
     await asyncio.to_thread(engine.start)
     assert await waiting == 'end x'
@@ -243,7 +243,7 @@ async def test_a_worker_that_is_told_to_stop_puts_back_what_does_not_finish(serv
     await until(lambda: len(lines(file)) == 2)
     begun = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 15
     assert {await handle.status() for handle in (*long, *short)} == {Status.QUEUED}
     work(threads=8)
     await asyncio.gather(*(handle.result(20) for handle in (*long, *short)))

@@ -104,9 +104,15 @@ def hold() -> str:
     return 'let go'
 
 
-def nap(seconds: float) -> None:
-    """Sleep."""
-    time.sleep(seconds)
+def reset() -> None:
+    """Forget what tasks have noted, and let `hold` hold."""
+    notes.clear()
+    _released.clear()
+
+
+def let_go() -> None:
+    """Let `hold` end."""
+    _released.set()
 
 
 def tell_id() -> str | None:
@@ -177,8 +183,7 @@ class TaskQueueBackendSuite:
     @pytest.fixture
     async def opened(self, backend: TaskQueueBackend, context: Context) -> AsyncIterator[TaskQueueBackend]:
         """Return the engine, open and empty."""
-        notes.clear()
-        _released.clear()
+        reset()
         backend.bind(context)
         await backend.open()
         try:

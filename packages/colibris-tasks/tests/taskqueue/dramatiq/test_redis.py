@@ -13,7 +13,7 @@ from taskqueue_faults import Redis, free_port
 from colibris.taskqueue.dramatiq import DramatiqBackend
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Message, Status, new_id
-from colibris.taskqueue.testing import TaskQueueBackendSuite, add, make_context, nap, notes
+from colibris.taskqueue.testing import TaskQueueBackendSuite, add, eventually, hold, let_go, make_context, reset
 
 URL = os.environ.get('COLIBRIS_TEST_REDIS', 'redis://127.0.0.1:6379/0')
 
@@ -49,6 +49,10 @@ async def backend():
 async def send(backend, function, *args):
     message = Message(function=backend.context.functions.name_of(function), args=args)
     return await backend.send(message, backend.context.codec.encode(message))
+
+
+async def is_running(backend, task_id):
+    return await backend.status(task_id) is Status.RUNNING
 
 
 async def test_what_was_taken_in_an_answer_that_was_lost_is_put_back(backend):
@@ -97,18 +101,18 @@ async def test_a_clock_of_the_server_that_is_set_back_makes_no_delay_longer(back
 
 
 async def test_a_worker_takes_no_more_than_it_can_run(backend):
-    notes.clear()
+    reset()
     workers = [backend.make_worker(threads=1, queues=['default', 'other']) for _ in range(2)]
     for worker in workers:
         await worker.start()
-    slow = await send(backend, nap, 2)
-    await asyncio.sleep(0.3)
-    begun = time.monotonic()
+    slow = await send(backend, hold)
+    await eventually(lambda: is_running(backend, slow))
     others = [await send(backend, add, number) for number in range(10)]
-    for task_id in others:
-        await backend.wait(task_id)
-    assert time.monotonic() - begun < 1.5
-    await backend.wait(slow)
+    async with asyncio.timeout(15):  # shorter than `hold` holds
+        for task_id in others:
+            await backend.wait(task_id)
+    let_go()
+    assert (await backend.wait(slow)).value == 'let go'
     for worker in workers:
         await worker.stop()
 
