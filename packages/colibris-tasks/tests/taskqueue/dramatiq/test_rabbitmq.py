@@ -91,3 +91,14 @@ class TestWithDatabase(RabbitmqSuite):
     async def backend(self, made):
         async with opened({'default': made()}, MODELS):
             yield DramatiqBackend(broker='rabbitmq', url=RABBITMQ, store='database')
+
+
+@pytest.mark.parametrize('store', [None, 'mysql://127.0.0.1', 5])
+def test_a_store_has_to_be_named(store):
+    with pytest.raises(ValueError, match=r"store.*'database'|store.*\"database\""):
+        DramatiqBackend(broker='rabbitmq', url=RABBITMQ, store=store)
+
+
+def test_the_database_needs_tables():
+    assert DramatiqBackend.model_modules({'broker': 'rabbitmq', 'store': 'database'}) == MODELS
+    assert DramatiqBackend.model_modules({'broker': 'rabbitmq', 'store': REDIS}) == ()

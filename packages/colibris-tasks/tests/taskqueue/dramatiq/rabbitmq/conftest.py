@@ -41,6 +41,18 @@ def places(address):
         channel.exchange_delete(places.ended)
 
 
+@pytest.fixture
+def sweep(address):
+    """Remove what an application has on the server."""
+
+    def sweep(namespace):
+        with server(address) as channel:
+            for queue in ('default', 'other'):
+                channel.queue_delete(f'{namespace}.{queue}')
+
+    return sweep
+
+
 @contextlib.contextmanager
 def server(address):
     with contextlib.closing(pika.BlockingConnection(address.parameters('the tests'))) as connection:
@@ -51,11 +63,11 @@ def server(address):
 def take_all(address, places):
     """Take what is in a queue off the server."""
 
-    def take_all(name='default'):
+    def take_all(queue=None):
         found = []
         with server(address) as channel:
             while True:
-                method, properties, body = channel.basic_get(places.queue(name), auto_ack=True)
+                method, properties, body = channel.basic_get(queue or places.queue('default'), auto_ack=True)
                 if method is None:
                     return found
                 found.append((properties, body))
