@@ -62,16 +62,6 @@ async def longest_hold(work):
     return longest
 
 
-async def test_a_relative_path_starts_at_the_project(context, tmp_path):
-    from pathlib import Path
-
-    store = EmbeddedStore(Path('queue.db'))
-    store.bind(context)
-    await store.open()
-    await store.close()
-    assert (tmp_path / 'queue.db').exists()
-
-
 async def test_what_is_accepted_is_durable(store, monkeypatch):
     durable = []
     write = store._queue.journal.write

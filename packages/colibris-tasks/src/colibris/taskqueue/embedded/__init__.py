@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from colibris.taskqueue.dramatiq.engine import DramatiqEngine
@@ -15,7 +16,7 @@ class EmbeddedBackend(DramatiqEngine):
       so is a directory beside it, ``PATH-bells``, through whose sockets processes wake one another.
     """
 
-    def __init__(self, *, path: str = 'tasks.db') -> None:
-        if not isinstance(path, str) or not path:
+    def __init__(self, *, path: str | os.PathLike[str] = 'tasks.db') -> None:
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
             raise ValueError(f'path must be the path of a file, not {path!r}')
         super().__init__(EmbeddedTransport(Path(path)))
