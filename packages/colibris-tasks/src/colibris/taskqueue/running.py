@@ -66,7 +66,7 @@ class Runner:
 
     def _call(self, message: Message, function: Callable[..., Any]) -> Settlement:
         try:
-            if inspect.iscoroutinefunction(function):
+            if inspect.iscoroutinefunction(inspect.unwrap(function)):
                 value = self._call_in_loop(message, function)
             else:
                 value = self._call_here(message, function)

@@ -13,6 +13,7 @@ The tasks are functions of this module; they run in a worker in the process of t
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import threading
 import time
@@ -50,6 +51,22 @@ def add(left: Any, right: Any = 0) -> Any:
 async def add_later(left: Any, right: Any = 0) -> Any:
     """Return the sum, in the event loop."""
     await asyncio.sleep(0)
+    return left + right
+
+
+def _decorated(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap an asynchronous function in one that is not."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@_decorated
+async def add_decorated(left: Any, right: Any = 0) -> Any:
+    """Return the sum, in the event loop, behind a decorator."""
     return left + right
 
 
@@ -253,6 +270,9 @@ class TaskQueueBackendSuite:
 
     async def test_a_coroutine_function_is_run(self, worked: TaskQueueBackend) -> None:
         assert await self.run(worked, add_later, 1, kwargs={'right': 2}) == Outcome(Status.SUCCEEDED, 3)
+
+    async def test_a_decorated_coroutine_function_is_run(self, worked: TaskQueueBackend) -> None:
+        assert await self.run(worked, add_decorated, 1, kwargs={'right': 2}) == Outcome(Status.SUCCEEDED, 3)
 
     async def test_a_named_function_is_run(self, worked: TaskQueueBackend) -> None:
         assert await self.run(worked, named) == Outcome(Status.SUCCEEDED, 'by name')

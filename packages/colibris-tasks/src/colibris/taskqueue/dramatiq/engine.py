@@ -53,8 +53,8 @@ class DramatiqEngine(TaskQueueBackend):
         if not awaited:
             return await self.transport.send(message, data, delay=delay, channel=None)
         waiting = self.waiting
-        await waiting.expect(message.id)
         try:
+            await waiting.expect(message.id)
             task_id = await self.transport.send(message, data, delay=delay, channel=waiting.channel)
         except BaseException:
             waiting.forget(message.id)
