@@ -217,7 +217,7 @@ end
 local losses = tonumber(found[3] or '0')
 if found[1] == 'running' and found[2] ~= worker then
     local seen = redis.call('ZSCORE', p .. 'w', found[2])
-    if seen and seen > now - timeout then return {'queued', losses} end
+    if seen and tonumber(seen) > now - tonumber(timeout) then return {'queued', losses} end
     losses = redis.call('HINCRBY', key, 'l', 1)
 end
 redis.call('HSET', key, 's', 'running', 'w', worker)
@@ -328,13 +328,14 @@ end
 """
 )
 
-#: id: forgets a task that waits
+#: id: forgets a task that waits and is not known to have come to the broker
 FORGET = (
     _SHARED
     + """
 local id = ARGV[1]
 local found = redis.call('HMGET', task(id), 's', 'u', 'q')
 if found[1] ~= 'queued' and found[1] ~= 'delayed' then return end
+if redis.call('PTTL', task(id)) < 0 then return end
 redis.call('ZREM', p .. 'd', id)
 redis.call('ZREM', p .. 'z:' .. found[3], id)
 if found[2] and redis.call('GET', p .. 'u:' .. found[2]) == id then redis.call('DEL', p .. 'u:' .. found[2]) end
