@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from colibris.persist.errors import OperationalError, UniqueViolation
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Codec, Failure, Message, Status
 from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, WorkerInfo
 from colibris.taskqueue.stores.base import Notice, Store
+from colibris.taskqueue.stores.bell import Bell
 from colibris.taskqueue.stores.sql import Statements, apart, is_missing_table, marks
 
 T = TypeVar('T')
@@ -24,16 +25,6 @@ EVERYBODY = '*'
 #: How many rows are removed at once.
 _BATCH = 500
 _UNFINISHED = "status IN ('queued', 'delayed')"
-
-
-class Bell(Protocol):
-    """Tells services how tasks end; the database itself has no means for that."""
-
-    def ring(self, channel: str, task_id: str, outcome: bytes | None) -> None:
-        """Tell those who listen to *channel*; from any thread, and at once."""
-
-    def listen(self, channels: Sequence[str]) -> AsyncGenerator[Notice, None]:
-        """Hear what is told to *channels*, as `Store.notifications` says."""
 
 
 class DatabaseStore(Store):

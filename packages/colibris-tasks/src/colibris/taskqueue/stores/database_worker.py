@@ -7,7 +7,7 @@ from colibris.taskqueue.base import Context
 from colibris.taskqueue.messages import Message, Status
 from colibris.taskqueue.stats import WorkerInfo
 from colibris.taskqueue.stores.base import Settlement, WorkerStore
-from colibris.taskqueue.stores.database import Bell
+from colibris.taskqueue.stores.bell import Bell
 from colibris.taskqueue.stores.database_thread import DatabaseThread
 from colibris.taskqueue.stores.sql import marks
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
+from importlib.util import find_spec
 
 from colibris.taskqueue.base import Context
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.stores.base import Notice, Store, WorkerStore
-from colibris.taskqueue.stores.database import Bell
+from colibris.taskqueue.stores.bell import Bell
 
 DATABASE = 'database'
 
@@ -50,6 +51,8 @@ class DatabaseBeside(StoreBeside):
     """In the project's database; services hear through RabbitMQ."""
 
     def __init__(self) -> None:
+        if find_spec('colibris.persist') is None:
+            raise ValueError("store is 'database', which needs colibris-persist: pip install colibris-persist")
         from colibris.taskqueue.stores.database import DatabaseStore
 
         self.bell = AttachedBell()
