@@ -10,6 +10,7 @@ from taskqueue_faults import PROJECT, Embedded, Worker, start
 
 from colibris import subsystems, taskqueue
 from colibris.conf import settings
+from colibris.taskqueue.messages import Codec, Message
 from colibris.taskqueue.subsystem import subsystem
 
 SECRET = 'the secret of the project that is killed'
@@ -76,6 +77,20 @@ async def test_dead_letters_are_listed_shown_tried_again_and_forgotten(engine, s
     assert manage('tasks', 'purge', first)[1] == '1 task forgotten.\n'
     assert manage('tasks', 'purge', '--all')[1] == '1 task forgotten.\n'
     assert manage('tasks', 'list')[1] == 'No task has failed for good.\n'
+    assert worker.stop() == 0
+
+
+async def test_what_cannot_be_read_does_not_keep_the_others_from_being_tried_again(engine, service, manage, tmp_path):
+    worker = Worker(engine)
+    forged = Message(function='taskfaults.tasks:nothing')
+    await service.send(forged, Codec(b'the secret of somebody else', max_size=1000).encode(forged))
+    with pytest.raises(taskqueue.TaskExecException):
+        await taskqueue.handle(forged.id).result(20)
+    await fail(str(tmp_path / 'notes'))
+
+    code, printed, error = manage('tasks', 'retry', '--all')
+    assert (code, printed) == (1, '1 task queued again.\n')
+    assert f'{forged.id}: the signature of the message is wrong' in error
     assert worker.stop() == 0
 
 

@@ -194,15 +194,23 @@ async def retry(task_ids: Sequence[str], everything: bool) -> None:
         raise click.UsageError('give the ids of tasks, or --all')
 
     async def again(backend: TaskQueueBackend) -> None:
-        ids = list(task_ids)
-        if everything:
-            ids = await _all_dead(backend)
-        unknown = [task_id for task_id in ids if not await backend.retry_dead(task_id)]
-        click.echo(f'{_count(len(ids) - len(unknown))} queued again.')
-        if unknown:
-            raise CommandError(f'not among those that failed for good: {", ".join(unknown)}')
+        ids = await _all_dead(backend) if everything else task_ids
+        refused = {task_id: reason for task_id in ids if (reason := await _retry(backend, task_id))}
+        click.echo(f'{_count(len(ids) - len(refused))} queued again.')
+        if refused:
+            raise CommandError('; '.join(f'{task_id}: {reason}' for task_id, reason in refused.items()))
 
     await _run(again)
+
+
+async def _retry(backend: TaskQueueBackend, task_id: str) -> str:
+    """Queue a task again; return why that cannot be, '' if it can."""
+    from colibris.taskqueue.errors import InvalidMessage
+
+    try:
+        return '' if await backend.retry_dead(task_id) else 'it is not among those that failed for good'
+    except InvalidMessage as exc:
+        return str(exc)
 
 
 async def _all_dead(backend: TaskQueueBackend) -> list[str]:
