@@ -203,12 +203,13 @@ class Lifetimes:
 
 
 def settle_arguments(
-    settlement: Settlement, worker_id: str, queue: str, lifetimes: Lifetimes, *, apart: bool
+    settlement: Settlement, worker_id: str, queue: str, lifetimes: Lifetimes, *, apart: bool, more: bool = False
 ) -> tuple[str | bytes | int, ...]:
     """Return the arguments of the script SETTLE."""
     return (
         *(settlement.task_id, worker_id, queue, settlement.status.value, settlement.outcome or b''),
         *(lifetimes.of(settlement.status), settlement.message or b'', milliseconds(settlement.delay), int(apart)),
+        int(more),
     )
 
 

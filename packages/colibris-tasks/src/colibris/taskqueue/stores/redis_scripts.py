@@ -234,26 +234,38 @@ return {'running', losses}
 )
 
 #: id, worker, queue, status, outcome, its lifetime, the message of a further try, the delay, whether the broker is
-#: apart
+#: apart, whether the worker takes the next task of the queue at once: that, running, as id, message and losses
 SETTLE = (
     _SHARED
     + """
-local id, worker, queue, status, outcome, lifetime, data, delay, apart = unpack(ARGV)
-local held = 0
-if apart ~= '1' then held = redis.call('LREM', p .. 'h:' .. worker .. ':' .. queue, 1, id) end
+local id, worker, queue, status, outcome, lifetime, data, delay, apart, more = unpack(ARGV)
+local held = p .. 'h:' .. worker .. ':' .. queue
+local mine = apart ~= '1' and redis.call('LREM', held, 1, id) or 0
 if status ~= 'delayed' then
     local done = finish(id, status, outcome, lifetime)
-    if done == 1 and held == 0 and apart ~= '1' then redis.call('LREM', p .. 'q:' .. queue, 1, id) end
-    return done
+    if done == 1 and mine == 0 and apart ~= '1' then redis.call('LREM', p .. 'q:' .. queue, 1, id) end
+else
+    local found = redis.call('HMGET', task(id), 's', 'w')
+    if found[1] == 'running' and found[2] == worker then
+        redis.call('HSET', task(id), 'm', data, 's', 'delayed')
+        redis.call('HDEL', task(id), 'w')
+        redis.call('SREM', p .. 'r', id)
+        steady()
+        redis.call('ZADD', p .. 'd', now + delay, id)
+    end
 end
-local found = redis.call('HMGET', task(id), 's', 'w')
-if found[1] ~= 'running' or found[2] ~= worker then return 0 end
-redis.call('HSET', task(id), 'm', data, 's', 'delayed')
-redis.call('HDEL', task(id), 'w')
-redis.call('SREM', p .. 'r', id)
-steady()
-redis.call('ZADD', p .. 'd', now + delay, id)
-return 1
+while more == '1' do
+    local other = redis.call('LMOVE', p .. 'q:' .. queue, held, 'LEFT', 'RIGHT')
+    if not other then break end
+    local found = redis.call('HMGET', task(other), 'm', 's', 'l')
+    if found[1] and not finished(found[2]) then
+        redis.call('HSET', task(other), 's', 'running', 'w', worker)
+        redis.call('SADD', p .. 'r', other)
+        return {other, found[1], tonumber(found[3] or '0')}
+    end
+    redis.call('LREM', held, 1, other)
+end
+return {}
 """
 )
 
@@ -409,6 +421,10 @@ local p = KEYS[1]
 local id, worker, queue = unpack(ARGV)
 if redis.call('LREM', p .. 'h:' .. worker .. ':' .. queue, 1, id) == 1 then
     redis.call('LPUSH', p .. 'q:' .. queue, id)
+    if redis.call('HGET', p .. 't:' .. id, 's') == 'running' then
+        redis.call('HSET', p .. 't:' .. id, 's', 'queued')
+        redis.call('SREM', p .. 'r', id)
+    end
 end
 """
 
