@@ -98,3 +98,10 @@ async def test_a_finished_task_is_not_kept_for_ever_by_a_late_confirmation(store
     await store.confirm([message.id])
     lifetime = await store.link.run(f"return redis.call('TTL', KEYS[1] .. 't:{message.id}')")
     assert 0 < lifetime <= 100
+
+
+async def test_a_record_that_was_provisional_and_has_expired_is_not_counted(store, worker, add):
+    message = await add()
+    await store.link.run("return redis.call('DEL', KEYS[1] .. 't:' .. ARGV[1])", message.id)
+    await asyncio.to_thread(worker.beat, info('w1'))
+    assert (await store.stats()).length == 0

@@ -295,7 +295,18 @@ if thorough == '1' then
         end
     end
 end
-if apart == '1' then return -1 end
+if apart == '1' then
+    local waiting = {p .. 'd'}
+    for i, queue in ipairs(thorough == '1' and cjson.decode(info)['queues'] or {}) do
+        waiting[i + 1] = p .. 'z:' .. queue
+    end
+    for _, key in ipairs(waiting) do
+        for _, id in ipairs(redis.call('ZRANGE', key, 0, 99)) do  -- who was to deliver them may have died meanwhile
+            if redis.call('EXISTS', task(id)) == 0 then redis.call('ZREM', key, id) end
+        end
+    end
+    return -1
+end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'd', '-inf', now, 'LIMIT', 0, 1000)) do
     redis.call('ZREM', p .. 'd', id)
     local found = redis.call('HMGET', task(id), 's', 'q')
