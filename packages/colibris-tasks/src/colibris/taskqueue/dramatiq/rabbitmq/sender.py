@@ -69,6 +69,7 @@ class Sender(ChannelUser):
         self._timeout = timeout
         self._waiting: deque[Outgoing] = deque()
         self._unconfirmed: dict[int, Outgoing] = {}
+        self._unfinished: set[Outgoing] = set()
         self._by_id: dict[str, Outgoing] = {}
         self._declared: set[tuple[str, str]] = set()
         self._channel: Any = None
@@ -86,7 +87,7 @@ class Sender(ChannelUser):
     def flush(self, timeout: float = 2.0) -> None:
         """Wait until all that waits is sent and confirmed, for *timeout* seconds at the most."""
         deadline = time.monotonic() + timeout
-        while (self._waiting or self._unconfirmed) and self._channel is not None and time.monotonic() < deadline:
+        while self._unfinished and self._connection.trouble is None and time.monotonic() < deadline:
             time.sleep(0.01)
 
     async def send(self, route: Route, body: bytes, properties: pika.BasicProperties) -> None:
@@ -119,6 +120,7 @@ class Sender(ChannelUser):
                 f'{_CAPACITY} messages wait already to be sent to {self._connection.address}'
                 + self._reason(self._connection.trouble)
             )
+        self._unfinished.add(message)
         self._waiting.append(message)
         if self._has_ended:
             self.ended()
@@ -147,9 +149,12 @@ class Sender(ChannelUser):
         self._has_ended = True
         with suppress(IndexError):
             while True:
-                self._waiting.popleft().done(
-                    TaskQueueUnavailable(f'the connection to {self._connection.address} was closed')
-                )
+                closed = TaskQueueUnavailable(f'the connection to {self._connection.address} was closed')
+                self._finish(self._waiting.popleft(), closed)
+
+    def _finish(self, message: Outgoing, error: Exception | None) -> None:
+        self._unfinished.discard(message)
+        message.done(error)
 
     def _set_blocked(self, blocked: bool, connection: Any, frame: Any) -> None:
         """The server is short of memory or disk: it accepts nothing until it says so."""
@@ -168,7 +173,7 @@ class Sender(ChannelUser):
                 self._waiting.appendleft(message)
                 break
             except Exception as exc:
-                message.done(exc)
+                self._finish(message, exc)
         if (self._waiting or self._unconfirmed) and not self._sweeping:
             self._sweeping = True
             self._connection.later(_SWEEP_INTERVAL, self._sweep)
@@ -197,7 +202,7 @@ class Sender(ChannelUser):
                 self._waiting.appendleft(message)
             else:
                 self._trouble = None
-                message.done(None if accepted else self._refused())
+                self._finish(message, None if accepted else self._refused())
         self._pump()
 
     def _take(self, tag: int, *, multiple: bool) -> Iterator[Outgoing]:
@@ -225,7 +230,7 @@ class Sender(ChannelUser):
                 self._by_id.pop(message.properties.message_id, None)
                 late.append(message)
         for message in late:
-            message.done(self._late())
+            self._finish(message, self._late())
         self._pump()
 
     def _late(self) -> TaskQueueUnavailable:
