@@ -137,7 +137,10 @@ class TaskBroker(dramatiq.Broker):
         self.runner = runner
         actor = dramatiq.Actor(self.process, broker=self, actor_name=ACTOR, queue_name='', priority=0, options={})
         actor.logger.setLevel(logging.INFO)  # it tells of each call otherwise
-        self.actors[ACTOR] = actor  # not declared, which would declare its queue as well
+
+    def declare_actor(self, actor: dramatiq.Actor[Any, Any]) -> None:
+        """Know the actor, without serving the queue that it names."""
+        self.actors[actor.actor_name] = actor
 
     def process(self, task: Task) -> None:
         """Run one task; the body of the actor."""

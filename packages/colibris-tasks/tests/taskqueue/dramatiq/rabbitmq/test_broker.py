@@ -113,3 +113,12 @@ async def test_a_message_without_an_id_becomes_a_dead_letter(make_backend, addre
         connection.close()
         [letter] = await testing.eventually(service.dead_letters)
     assert letter.failure.type.endswith('InvalidMessage')
+
+
+async def test_a_worker_serves_its_queues_and_no_others(make_backend):
+    backend = await make_backend()
+    worker = backend.make_worker(threads=2, queues=('default',))
+    await worker.start()
+    served = set(worker._worker.consumers)
+    await worker.stop()
+    assert served == {'default'}
