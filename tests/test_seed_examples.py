@@ -1,12 +1,16 @@
 """The examples of the page that users of Colibris 0.8 know: they work as they stood there, but for ``await``.
 
-What lies in packages that come with their own issues (tasks, authentication) is tested there.
+Those of authentication are tested with it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -320,6 +324,38 @@ EMAIL = {
 }
 """
 
+TASK_QUEUE = """
+TASK_QUEUE = {
+    'backend': 'colibris.taskqueue.rq.RQBackend',
+    'host': '127.0.0.1',
+    'port': 6379,
+    'db': 0,
+    'password': 'yourpassword',
+    'poll_results_interval': 1
+}
+"""
+
+TASKS = """
+import time
+
+from colibris import taskqueue
+
+
+def time_consuming_task(arg1, arg2):
+    time.sleep(0.1)
+    return arg1, arg2
+
+
+async def run():
+    try:
+        result = await taskqueue.execute(time_consuming_task, 'value1', arg2='value2', timeout=20)
+
+    except Exception as e:
+        handle_exception(e)
+
+    return result
+"""
+
 USE = """
 from colibris import cache
 
@@ -429,6 +465,43 @@ def test_caches_and_email_behind_servers(project: Project, text: str, setting: s
     assert isinstance(options, dict)
     assert options['password'] == '********'
     assert 'subsystems: ok' in project.manage('check')
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[int]:
+    """Run a Redis server with the password of the examples, and give its port."""
+    program = shutil.which('redis-server')
+    if program is None:
+        if os.environ.get('CI'):
+            raise RuntimeError('redis-server is not installed')
+        pytest.skip('redis-server is not installed')
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port: int = free.getsockname()[1]
+    options = ['--port', str(port), '--bind', '127.0.0.1', '--save', '', '--requirepass', 'yourpassword']
+    server = subprocess.Popen([program, *options], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_background_tasks(project: Project, redis: int) -> None:
+    secret = "SECRET_KEY = 'the secret of the examples of the page'\n"
+    project.write('yourproject/settings.py', f'{secret}{TASK_QUEUE}'.replace('6379', str(redis)))
+    project.write('yourproject/tasks.py', TASKS)
+    project.write('yourproject/manage.py', "from colibris.commands.program import manage\n\nmanage('yourproject')\n")
+    environment = {**CURRENT.variables, 'PYTHONPATH': str(project.folder)}
+    command = [CURRENT.scripts / 'python', 'yourproject/manage.py', 'runworker']
+    worker = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline().startswith('Working for yourproject')
+        use = "from yourproject import tasks\n\nassert await tasks.run() == ('value1', 'value2')\nprint('it ran')\n"
+        assert 'it ran' in project.manage('shell', stdin=use)
+    finally:
+        worker.terminate()
+        assert worker.wait(timeout=20) == 0
 
 
 def test_a_migration_can_be_named(project: Project) -> None:

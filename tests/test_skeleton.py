@@ -224,14 +224,31 @@ def test_the_defaults_for_everybody_hold_nothing_of_development(project: Project
     assert not re.search(r'^\s*(DEBUG|SECRET_KEY)', defaults, re.MULTILINE)
 
 
-def test_the_last_stage_of_the_image_is_a_server_that_is_not_root(project: Project) -> None:
-    stages = re.split(r'^(?=FROM )', (project.folder / 'Dockerfile').read_text(), flags=re.MULTILINE)
+def stages_of(project: Project) -> dict[str, str]:
+    """Return the stages of the Dockerfile by their names, in order."""
+    text = (project.folder / 'Dockerfile').read_text()
+    found = re.split(r'^(?=FROM )', text, flags=re.MULTILINE)[1:]
+    return {stage.splitlines()[0].rpartition(' AS ')[2]: stage for stage in found}
 
-    assert stages[-1].splitlines()[0].endswith(' AS server')
-    assert re.search(r'^USER 1000:1000$', stages[-3], re.MULTILINE)
-    assert re.search(r'^EXPOSE 8888$', stages[-1], re.MULTILINE)
-    assert '/health/live' in stages[-1]
-    assert not any('pip' in stage for stage in stages[-3:])
+
+def test_the_last_stage_of_the_image_is_a_server_that_is_not_root(project: Project) -> None:
+    stages = stages_of(project)
+    server = stages['server']
+
+    assert list(stages)[-1] == 'server'
+    assert server.startswith('FROM runtime ')
+    assert re.search(r'^USER 1000:1000$', stages['runtime'], re.MULTILINE)
+    assert re.search(r'^EXPOSE 8888$', server, re.MULTILINE)
+    assert '/health/live' in server
+    assert 'pip' not in server + stages['runtime']
+
+
+def test_another_stage_of_the_image_is_a_worker(project: Project) -> None:
+    worker = stages_of(project)['worker']
+
+    assert worker.startswith('FROM runtime ')
+    assert re.search(r'^CMD \["runworker"\]$', worker, re.MULTILINE)
+    assert 'HEALTHCHECK' not in worker
 
 
 def test_the_built_project_serves_where_only_its_wheel_is_installed(
@@ -246,10 +263,11 @@ def test_the_built_project_serves_where_only_its_wheel_is_installed(
     folder = tmp_path / 'service'
     folder.mkdir()
 
-    command, options = installed.scripts / 'shopfloor', {'cwd': folder, 'env': installed.variables}
+    variables = {**installed.variables, 'SECRET_KEY': 'a secret of more than 32 bytes, of this test'}
+    command, options = installed.scripts / 'shopfloor', {'cwd': folder, 'env': variables}
     run(command, 'migrate', **options)
     key = run(command, 'createaccount', 'admin', **options).stdout.strip()
-    with served(command, folder, installed.variables) as address:
+    with served(command, folder, variables) as address:
         with urlopen(Request(f'{address}/notes', headers={'X-API-Key': key}), timeout=10) as response:
             assert json.load(response)['count'] == 0
     assert (folder / 'shopfloor.db').is_file()

@@ -12,6 +12,7 @@ DEPENDENCIES = [
     'colibris-cache',
     'colibris-templates',
     'colibris-email',
+    'colibris-tasks',
 ]
 
 # What `pip install colibris[EXTRA]` adds. A new package adds its line here; `all` follows by itself.
@@ -21,9 +22,12 @@ EXTRAS = {
     'cache': ['colibris-cache'],
     'templates': ['colibris-templates'],
     'email': ['colibris-email'],
+    'tasks': ['colibris-tasks'],
     'postgresql': ['colibris-persist[postgresql]'],
     'mysql': ['colibris-persist[mysql]'],
-    'redis': ['colibris-cache[redis]'],
+    'redis': ['colibris-cache[redis]', 'colibris-tasks[redis]'],
+    'rabbitmq': ['colibris-tasks[rabbitmq]'],
+    'rq': ['colibris-tasks[rq]'],
     'metrics': ['colibris-core[metrics]'],
     'speed': ['colibris-core[speed]'],
     'test': ['colibris-core[test]'],

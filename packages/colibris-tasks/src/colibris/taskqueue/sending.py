@@ -1,0 +1,114 @@
+"""From a call to a message: what `execute` and `enqueue` do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from colibris.taskqueue.base import TaskQueueBackend
+from colibris.taskqueue.errors import TimeoutException, Unsupported
+from colibris.taskqueue.functions import options_of
+from colibris.taskqueue.handles import Handle, value_of
+from colibris.taskqueue.messages import Message
+from colibris.taskqueue.subsystem import subsystem
+
+#: The longest delay, in seconds: what all engines can count.
+_LONGEST_DELAY = 366 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `enqueue` is told beside the function and its arguments."""
+
+    delay: float | timedelta = 0
+    queue: str | None = None
+    retries: int | None = None
+    unique_key: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The delay in seconds."""
+        seconds = self.delay.total_seconds() if isinstance(self.delay, timedelta) else self.delay
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise TypeError(f'delay must be a number of seconds or a timedelta, not {self.delay!r}')
+        if not 0 <= seconds <= _LONGEST_DELAY:
+            raise ValueError(f'delay must lie between 0 and {_LONGEST_DELAY:.0f} seconds (a year), not {self.delay!r}')
+        return float(seconds)
+
+
+async def execute(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], limit: float | None
+) -> Any:
+    """Run *function* in a worker and return what it returns; see `colibris.taskqueue.execute`."""
+    backend, policy = subsystem.backend, subsystem.policy()
+    limit = policy.result_timeout if limit is None else limit
+    message = make_message(function, args, kwargs, Options(retries=0))
+    data = backend.context.codec.encode(message)
+    try:
+        async with asyncio.timeout(limit) as scope:
+            task_id = await backend.send(message, data, awaited=True)
+            outcome = await backend.wait(task_id)
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        subsystem.cancel_later(message.id)
+        raise TimeoutException(limit) from None
+    except asyncio.CancelledError:
+        subsystem.cancel_later(message.id)
+        raise
+    return value_of(message.id, outcome)
+
+
+async def enqueue(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], options: Options
+) -> Handle:
+    """Send *function* to a worker; see `colibris.taskqueue.enqueue`."""
+    backend = subsystem.backend
+    delay = options.seconds
+    _check_supported(backend, options, delay)
+    message = make_message(function, args, kwargs, options)
+    handle = Handle(backend, message.id, subsystem.policy())
+    await subsystem.submit(message, backend.context.codec.encode(message), delay, handle)
+    return handle
+
+
+def make_message(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], options: Options
+) -> Message:
+    """Return the message that has *function* run. Raises FunctionError for one that cannot be a task."""
+    context = subsystem.backend.context
+    policy, own = context.policy, options_of(function)
+    queue = options.queue or own.queue or policy.queues[0]
+    if queue not in policy.queues:
+        raise ValueError(
+            f"there is no queue {queue!r}: 'queues' in TASK_QUEUE lists {', '.join(map(repr, policy.queues))}"
+        )
+    retries = next(value for value in (options.retries, own.retries, policy.retries) if value is not None)
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise ValueError(f'retries must be an integer from 0 on, not {retries!r}')
+    key = options.unique_key
+    if key is not None and (not isinstance(key, str) or not key):
+        raise ValueError(f'unique_key must be a text that is not empty, not {key!r}')
+    return Message(
+        function=context.functions.name_of(function),
+        args=args,
+        kwargs=kwargs,
+        queue=queue,
+        retries=retries,
+        time_limit=own.time_limit if own.limited else policy.time_limit,
+        unique_key=key,
+    )
+
+
+def _check_supported(backend: TaskQueueBackend, options: Options, delay: float) -> None:
+    asked = (
+        ('delay', delay > 0, backend.supports_delay),
+        ('retries', bool(options.retries), backend.supports_retries),
+        ('unique_key', options.unique_key is not None, backend.supports_unique),
+    )
+    for name, wanted, supported in asked:
+        if wanted and not supported:
+            raise Unsupported(f'{name} is not supported by {type(backend).__name__}; see the table in the guide')

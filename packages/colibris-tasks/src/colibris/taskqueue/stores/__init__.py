@@ -1,0 +1,1 @@
+"""Where the state of tasks is kept: results, cancellations, unique keys, dead letters."""

@@ -1,0 +1,1 @@
+"""A project whose workers and services the tests of faults kill."""

@@ -1,0 +1,124 @@
+"""Workers on RabbitMQ whose connection is lost, and messages that nobody knows."""
+
+import asyncio
+import os
+import socket
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pika
+import pytest
+
+from colibris.taskqueue import testing
+from colibris.taskqueue.dramatiq import DramatiqBackend
+from colibris.taskqueue.messages import Message, Outcome, Status, new_id
+
+REDIS = os.environ.get('COLIBRIS_TEST_REDIS') or 'redis://127.0.0.1:6379/0'
+
+
+@pytest.fixture
+def context(address, sweep):
+    """Names of the tests' own, on both servers."""
+    parts = urlsplit(REDIS)
+    try:
+        socket.create_connection((parts.hostname, parts.port or 6379), 2).close()
+    except OSError as exc:
+        if os.environ.get('CI'):
+            pytest.fail(f'no Redis at {REDIS} ({exc}), which is required where CI is set')
+        pytest.skip(f'no Redis at {REDIS}')
+    context = testing.make_context(f'broker_{new_id()}', worker_timeout=6.0)
+    testing.notes.clear()
+    testing._released.clear()
+    yield context
+    testing._released.set()
+    sweep(context.namespace)
+
+
+@pytest.fixture
+async def make_backend(address, context):
+    backends = []
+
+    async def make_backend(port=None):
+        server = {'host': address.host, 'port': port or address.port, 'virtual_host': address.virtual_host}
+        user = {'username': address.username, 'password': address.password}
+        backend = DramatiqBackend(broker='rabbitmq', store=REDIS, **server, **user)
+        backend.bind(context)
+        await backend.open()
+        backends.append(backend)
+        return backend
+
+    yield make_backend
+    await backends[0].clear()
+    for backend in backends:
+        await backend.close()
+
+
+@asynccontextmanager
+async def working(backend):
+    worker = backend.make_worker(threads=2, queues=('default',))
+    await worker.start()
+    try:
+        yield
+    finally:
+        testing._released.set()
+        await worker.stop()
+
+
+async def send(backend, function, *args):
+    message = Message(function=backend.context.functions.name_of(function), args=args)
+    return await backend.send(message, backend.context.codec.encode(message))
+
+
+async def held():
+    return testing.notes
+
+
+async def test_a_task_goes_on_when_the_connection_of_its_worker_is_lost(make_backend, wire, take_all, context):
+    service, backend = await make_backend(), await make_backend(wire.port)
+    async with working(backend):
+        task_id = await send(service, testing.hold)
+        await testing.eventually(held)
+        await wire.cut()
+        await wire.mend()
+        await asyncio.sleep(1.5)
+        assert testing.notes == ['held']
+        testing._released.set()
+        assert await asyncio.wait_for(service.wait(task_id), 20) == Outcome(Status.SUCCEEDED, 'let go')
+    assert testing.notes == ['held']
+    assert take_all(f'{context.namespace}.default') == []
+
+
+async def test_another_worker_does_not_run_a_task_whose_worker_lives_on(make_backend, wire, context, take_all):
+    service, backend, other = await make_backend(), await make_backend(wire.port), await make_backend()
+    async with working(backend):
+        task_id = await send(service, testing.hold)
+        await testing.eventually(held)
+        async with working(other):
+            await wire.cut()
+            await asyncio.sleep(3)
+            assert testing.notes == ['held']
+            testing._released.set()
+            assert await asyncio.wait_for(service.wait(task_id), 20) == Outcome(Status.SUCCEEDED, 'let go')
+            await wire.mend()
+            await asyncio.sleep(2.5)  # the copy has come again
+    assert testing.notes == ['held']
+    assert take_all(f'{context.namespace}.default') == []
+
+
+async def test_a_message_without_an_id_becomes_a_dead_letter(make_backend, address, context):
+    service = await make_backend()
+    async with working(service):
+        connection = pika.BlockingConnection(address.parameters('the tests'))
+        connection.channel().basic_publish('', f'{context.namespace}.default', b'what is this?')
+        connection.close()
+        [letter] = await testing.eventually(service.dead_letters)
+    assert letter.failure.type.endswith('InvalidMessage')
+
+
+async def test_a_worker_serves_its_queues_and_no_others(make_backend):
+    backend = await make_backend()
+    worker = backend.make_worker(threads=2, queues=('default',))
+    await worker.start()
+    served = set(worker._worker.consumers)
+    await worker.stop()
+    assert served == {'default'}
