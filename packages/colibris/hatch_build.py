@@ -29,6 +29,7 @@ EXTRAS = {
     'rabbitmq': ['colibris-tasks[rabbitmq]'],
     'rq': ['colibris-tasks[rq]'],
     'metrics': ['colibris-core[metrics]'],
+    'tracing': ['colibris-core[tracing]'],
     'speed': ['colibris-core[speed]'],
     'test': ['colibris-core[test]'],
 }

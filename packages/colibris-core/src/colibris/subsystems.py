@@ -226,6 +226,10 @@ async def running() -> AsyncIterator[Sequence[Subsystem[Any]]]:
         return
     found = configured()
     async with AsyncExitStack() as stack:
+        if settings.TRACING:
+            from colibris.tracing import setup
+
+            await stack.enter_async_context(setup.running())
         stack.push_async_callback(transactions.drain)
         for subsystem in found:
             await subsystem.open()

@@ -16,6 +16,7 @@ from redis import exceptions
 from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection
 from redis.asyncio.connection import parse_url
 
+from colibris import tracing
 from colibris.cache.base import CacheBackend
 from colibris.cache.errors import CacheUnavailable, NotANumber
 
@@ -140,6 +141,10 @@ class RedisBackend(CacheBackend):
             raise exceptions.ConnectionError(f'no connection became free within {self._timeout:g} s') from exc
 
     async def open(self) -> None:
+        if tracing.is_on():
+            from opentelemetry.instrumentation.redis import RedisInstrumentor
+
+            RedisInstrumentor.instrument_client(self._redis, tracer_provider=tracing.provider())
         try:
             await self._redis.ping()
         except exceptions.AuthenticationError as exc:  # it will not go away by itself

@@ -88,6 +88,7 @@ _SETTINGS = (
     Setting('TEMPLATE', None, _BACKEND, 'Renders templates.', aliases=('TEMPLATES',)),
     Setting('TEST_DATABASE', None, or_none(kinds.TEST_DATABASE), 'What tests use in place of DATABASE.'),
     Setting('THROTTLE', None, or_none(kinds.TEXT), 'How often an account, or an address, may use a view.'),
+    Setting('TRACING', None, or_none(kinds.SWITCH), 'Where traces of requests are sent.'),
     Setting('TRUSTED_PROXIES', (), kinds.TEXTS, 'Proxies that are believed whose request they hand on.'),
     Setting('WORKER_MAX_AGE', None, or_none(seconds(1)), 'Age at which a worker is replaced, in seconds.'),
     Setting('WORKER_MAX_MEMORY', None, or_none(integer(1)), 'Memory at which a worker is replaced, in bytes.'),

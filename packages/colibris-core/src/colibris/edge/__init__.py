@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from colibris.edge import compression, cors, hosts, observing, proxies, requestids, timeouts
+from colibris.edge import compression, cors, hosts, observing, proxies, requestids, timeouts, traces
 from colibris.edge.layer import Handle, Layer
 
 __all__ = ['surround']
 
 LAYERS: Sequence[Layer] = (
     proxies.layer,
+    traces.layer,
     requestids.layer,
     observing.layer,
     hosts.layer,

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from colibris.conf import settings
-from colibris.logs.context import current_request_id, of_request
+from colibris.logs.context import current_request_id, current_trace_id, of_request
 
 logger = logging.getLogger('colibris.access')
 
@@ -42,6 +42,8 @@ def write(request: web.Request, status: int, seconds: float) -> None:
     told: dict[str, Any] = of_request(request)
     if (request_id := current_request_id()) is not None:
         told['request_id'] = request_id
+    if (trace_id := current_trace_id()) is not None:
+        told['trace_id'] = trace_id
     told.update(status=status, duration=round(seconds, 6), remote=request.remote)
     place = told['route'] or 'no route'
     record = logging.LogRecord(

@@ -31,6 +31,11 @@ def set_trace_source(source: Callable[[], str | None] | None) -> None:
     _trace_source = source
 
 
+def current_trace_id() -> str | None:
+    """Return the id of the trace that the running code belongs to; None if there is none."""
+    return None if _trace_source is None else _trace_source()
+
+
 def context() -> dict[str, Any]:
     """Return what is known now of the request: its id, trace, method, route and account."""
     from colibris.requests import current_request
@@ -38,7 +43,7 @@ def context() -> dict[str, Any]:
     found: dict[str, Any] = {}
     if (request_id := _request_id.get()) is not None:
         found['request_id'] = request_id
-    if _trace_source is not None and (trace_id := _trace_source()) is not None:
+    if (trace_id := current_trace_id()) is not None:
         found['trace_id'] = trace_id
     request = current_request.get()
     if request is not None:

@@ -11,9 +11,11 @@ import random
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from email.utils import make_msgid
 
+from colibris import tracing
 from colibris.email.addresses import parse_address
 from colibris.email.base import EmailBackend
 from colibris.email.errors import EmailError, RecipientsRefused, TemporaryFailure
@@ -27,7 +29,7 @@ _LARGE = 50_000
 #: How long the backend keeps its connection while there is nothing to send, in seconds.
 _IDLE = 10.0
 
-Packed = tuple[Frozen, str, int, tuple[str, ...] | None, int]
+Packed = tuple[Frozen, str, int, tuple[str, ...] | None, int, dict[str, str] | None]
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Queued:
     size: int
     recipients: tuple[str, ...] | None = None
     tries: int = 0
+    #: What continues the trace of the request for which it is sent, if that is traced.
+    trace: dict[str, str] | None = None
 
     @property
     def message(self) -> EmailMessage:
@@ -52,7 +56,7 @@ class Queued:
 
     def packed(self) -> Packed:
         """Return all as a tuple, which the garbage collector need not look through: many thousands may wait."""
-        return self.frozen, self.message_id, self.size, self.recipients, self.tries
+        return self.frozen, self.message_id, self.size, self.recipients, self.tries, self.trace
 
 
 class Mailer:
@@ -110,7 +114,7 @@ class Mailer:
         if not (message.to or message.cc or message.bcc):
             raise ValueError('the message has no recipients: give to, cc or bcc')
         message_id = make_msgid(domain=parse_address('from_', sender).domain)
-        return Queued(message.freeze(), message_id, message.size)
+        return Queued(message.freeze(), message_id, message.size, trace=tracing.carrier() or None)
 
     def put(self, queued: Queued) -> None:
         """Take a prepared message; one that does not fit is logged and dropped. May be called from any thread."""
@@ -141,19 +145,26 @@ class Mailer:
 
     async def deliver(self, queued: Queued) -> None:
         """Deliver a prepared message now. Raises EmailError."""
-        envelope = await self._seal(queued)
-        async with self._using:
-            await self._backend.deliver(envelope)
+        with self._span(queued):
+            envelope = await self._seal(queued)
+            async with self._using:
+                await self._backend.deliver(envelope)
         self.sent += 1
 
     def deliver_at_once(self, queued: Queued) -> None:
         """Deliver a prepared message by a backend that is immediate."""
-        try:
-            self._backend.deliver(queued.message.seal(self.default_from, queued.message_id)).send(None)
-        except StopIteration:
-            self.sent += 1
-            return
-        raise RuntimeError(f'{type(self._backend).__name__} says that it is immediate, but waits for something')
+        with self._span(queued):
+            try:
+                self._backend.deliver(queued.message.seal(self.default_from, queued.message_id)).send(None)
+            except StopIteration:
+                self.sent += 1
+                return
+            raise RuntimeError(f'{type(self._backend).__name__} says that it is immediate, but waits for something')
+
+    def _span(self, queued: Queued) -> AbstractContextManager[object]:
+        """Return the block in which *queued* is delivered; addresses and subjects are nobody's business."""
+        attributes = {'messaging.message.id': queued.message_id, 'email.backend': type(self._backend).__name__}
+        return tracing.span('email.deliver', kind='client', attributes={**attributes, 'email.size': queued.size})
 
     async def _seal(self, queued: Queued) -> Envelope:
         def seal() -> Envelope:
@@ -208,7 +219,8 @@ class Mailer:
         queued.tries += 1
         set_request_id(queued.request_id)
         try:
-            await self.deliver(queued)
+            with tracing.continued(queued.trace or {}):
+                await self.deliver(queued)
         except RecipientsRefused as exc:
             permanent = exc.refused.keys() - set(exc.temporary)
             if permanent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from ssl import SSLContext
@@ -17,6 +17,7 @@ from asyncmy.constants import CLIENT
 from tortoise.backends.mysql.client import MySQLClient as TortoiseMySQLClient
 from tortoise.backends.mysql.client import TransactionWrapper
 
+from colibris import tracing
 from colibris.persist.base import ServerBackend, one_of
 from colibris.persist.connections import Client, Transaction
 from colibris.persist.errors import (
@@ -85,9 +86,19 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
 
     async def create_connection(self, with_db: bool) -> None:
         self._pool = await asyncmy.create_pool(
-            **self.backend.connect_options(), minsize=self.backend.min_connections, maxsize=self.backend.max_connections
+            **self.backend.connect_options(),
+            **self._tracing_options(),
+            minsize=self.backend.min_connections,
+            maxsize=self.backend.max_connections,
         )
         await self._post_connect()
+
+    def _tracing_options(self) -> Mapping[str, Any]:
+        if not tracing.is_on():
+            return {}
+        from colibris.persist import spans
+
+        return spans.mysql_options(self.backend.name)
 
     async def close(self) -> None:
         pool, self._pool = self._pool, None
@@ -142,8 +153,10 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
                 self._pool.release(raw)
 
     async def run(self, raw: Any, statement: str) -> None:
-        async with asyncio.timeout(self.statement_timeout):
-            await raw.query(statement)
+        attributes = {'db.system': 'mysql', 'db.name': self.backend.name, 'db.statement': statement}
+        with tracing.span(statement.partition(' ')[0], kind='client', attributes=attributes):
+            async with asyncio.timeout(self.statement_timeout):
+                await raw.query(statement)
 
     def in_block(self, raw: Any) -> bool:
         return bool(raw.connected and raw.get_transaction_status())

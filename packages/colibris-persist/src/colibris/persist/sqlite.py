@@ -15,6 +15,7 @@ from typing import Any
 import aiosqlite
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
+from colibris import tracing
 from colibris.persist.base import TEST_PREFIX, DatabaseBackend, one_of, seconds
 from colibris.persist.connections import Client, Transaction
 from colibris.persist.errors import (
@@ -107,7 +108,7 @@ class SQLiteClient(_Statements, Client, _Fetching, SqliteClient):
     async def _connect(self) -> aiosqlite.Connection:
         if self.backend.in_memory and self.backend.file_id() is None:
             raise MissingDatabase(f'{self.backend.describe()} does not exist: it has been dropped')
-        connection = aiosqlite.connect(self.backend.uri('rw'), isolation_level=None, uri=True)
+        connection = _connector()(self.backend.uri('rw'), isolation_level=None, uri=True)
         connection._thread.daemon = True  # one that was forgotten does not keep the process from ending
         try:
             await connection
@@ -174,6 +175,14 @@ class SQLiteClient(_Statements, Client, _Fetching, SqliteClient):
 
     def translate(self, error: BaseException) -> Exception | None:
         return translate(error, self.backend)
+
+
+def _connector() -> Callable[..., aiosqlite.Connection]:
+    if not tracing.is_on():
+        return aiosqlite.connect
+    from colibris.persist import spans
+
+    return spans.connect_sqlite
 
 
 def _lower(value: object) -> object:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-from colibris import plugins, subsystems
+from colibris import plugins, subsystems, tracing
 from colibris.api import APIException
 from colibris.conf import ImproperlyConfigured, settings
 from colibris.measures import Kind, Measure
@@ -33,6 +33,7 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
         super().__init__()
         self._databases: Databases | None = None
         self._test_run: testdatabase.TestRun | None = None
+        self._traced = ExitStack()
 
     @property
     def databases(self) -> Databases:
@@ -117,10 +118,16 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
 
     async def _open(self, backends: Mapping[str, DatabaseBackend]) -> None:
         databases = Databases(backends, subsystems.model_modules())
-        try:
-            await databases.open()
-        except errors.DatabaseUnavailable as exc:
-            raise ImproperlyConfigured(f'{self.setting}: {exc}', setting=self.setting) from exc
+        with ExitStack() as stack:
+            if tracing.is_on() and any(backend.dialect == 'postgres' for backend in backends.values()):
+                from colibris.persist import spans
+
+                stack.enter_context(spans.of_asyncpg())
+            try:
+                await databases.open()
+            except errors.DatabaseUnavailable as exc:
+                raise ImproperlyConfigured(f'{self.setting}: {exc}', setting=self.setting) from exc
+            self._traced = stack.pop_all()
         self._databases = databases
         self._backend = databases.backends[DEFAULT]
 
@@ -169,8 +176,9 @@ class PersistSubsystem(Subsystem[DatabaseBackend]):
         """Close all databases."""
         databases, self._databases = self._databases, None
         self._backend = None
-        if databases is not None:
-            await databases.close()
+        with self._traced:
+            if databases is not None:
+                await databases.close()
 
     async def check_health(self) -> None:
         for backend in self.databases.backends.values():
