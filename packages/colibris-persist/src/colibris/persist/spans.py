@@ -65,13 +65,21 @@ def mysql_options(database: str) -> Mapping[str, Any]:
     from asyncmy.cursors import Cursor
 
     class TracedCursor(Cursor):
+        _in_batch_of_ours = False
+
         async def execute(self, query: Any, args: Any = None) -> Any:
+            if self._in_batch_of_ours:  # with the values in the statement
+                return await super().execute(query, args)
             with _of_mysql(query, database):
                 return await super().execute(query, args)
 
         async def executemany(self, query: Any, args: Any) -> Any:
             with _of_mysql(query, database):
-                return await super().executemany(query, args)
+                self._in_batch_of_ours = True
+                try:
+                    return await super().executemany(query, args)
+                finally:
+                    self._in_batch_of_ours = False
 
     return {'cursor_cls': TracedCursor}
 
