@@ -58,10 +58,18 @@ async def test_what_carries_nothing_begins_a_new_trace(spans, carried):
 
 async def test_other_instrumentation_is_given_a_provider_whose_spans_hold_no_secrets(spans):
     tracer = tracing.provider().get_tracer('other')
-    with pytest.raises(ValueError, match='hunter2'):
+    with tracing.span('request'), pytest.raises(ValueError, match='hunter2'):
         with tracer.start_as_current_span('GET', attributes={'http.url': 'http://x/?hunter2', 'http.method': 'GET'}):
             raise ValueError('hunter2')
-    tracer.start_span('more', attributes={'url.query': 'hunter2'}).end()
+    with tracing.span('request'):
+        tracer.start_span('more', attributes={'url.query': 'hunter2'}).end()
+    assert [span.name for span in spans()] == ['GET', 'request', 'more', 'request']
     for span in spans():
         assert 'hunter2' not in span.to_json()
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+async def test_what_is_done_for_nobody_is_not_traced(spans):
+    with tracing.provider().get_tracer('other').start_as_current_span('SELECT'):
+        pass
+    assert spans() == ()

@@ -80,9 +80,10 @@ async def test_transactions_are_seen(spans: Callable[[], Any]) -> None:
 async def test_what_a_database_refuses_is_told_without_values(spans: Callable[[], Any]) -> None:
     from shop.models import Item
 
-    await Item.create(name='hunter2')
-    with pytest.raises(errors.UniqueViolation):
+    with tracing.span('request'):
         await Item.create(name='hunter2')
+        with pytest.raises(errors.UniqueViolation):
+            await Item.create(name='hunter2')
     [failed] = [span for span in spans() if span.status.status_code is StatusCode.ERROR]
     assert failed.name == 'INSERT'
     assert 'hunter2' not in failed.to_json()
@@ -105,3 +106,11 @@ async def test_once_the_database_is_closed_its_driver_is_as_before(
             assert asyncpg.connection.Connection.fetch is not before
     assert asyncpg.connection.Connection.fetch is before
     await backend.drop()
+
+
+async def test_what_is_asked_for_nobody_is_not_traced(spans: Callable[[], Any]) -> None:
+    from shop.models import Item
+
+    async with persist.transaction():
+        await Item.create(name='a')
+    assert spans() == ()

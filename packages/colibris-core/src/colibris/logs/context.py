@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -23,6 +24,16 @@ def current_request_id() -> str | None:
 def set_request_id(value: str | None) -> Token[str | None]:
     """Let what runs from now on work for the request *value*; for whoever carries it on."""
     return _request_id.set(value)
+
+
+@contextmanager
+def working_for(request_id: str | None) -> Iterator[None]:
+    """Let a block work for the request *request_id*, such as a task that it has sent."""
+    token = _request_id.set(request_id)
+    try:
+        yield
+    finally:
+        _request_id.reset(token)
 
 
 def set_trace_source(source: Callable[[], str | None] | None) -> None:

@@ -85,7 +85,10 @@ def continued(carrier: Carrier) -> AbstractContextManager[None]:
 
 
 def provider() -> Any:
-    """Return the TracerProvider to give to instrumentation packages; its spans hold no secrets. Only while `is_on`."""
+    """Return the TracerProvider to give to instrumentation packages. Only while `is_on`.
+
+    Its spans hold no secrets, and are made only within others: what is done for nobody is not traced.
+    """
     if _tracing is None:
         raise RuntimeError('tracing is off: ask colibris.tracing.is_on() first')
     return _tracing.provider()

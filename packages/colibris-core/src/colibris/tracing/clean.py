@@ -6,6 +6,7 @@ exceptions, in which databases quote values. They are given the provider here, w
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,17 +19,24 @@ SENT = frozenset({'http.target', 'http.url', 'url.full', 'url.path', 'url.query'
 
 
 class CleanProvider(trace.TracerProvider):
-    """Gives tracers of the global provider."""
+    """Gives tracers of the global provider; with *within* they make spans only within others.
+
+    What is asked of databases and caches for nobody, as by those who look again and again, would be a trace each time.
+    """
+
+    def __init__(self, *, within: bool = False) -> None:
+        self._within = within
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> CleanTracer:
-        return CleanTracer(trace.get_tracer_provider().get_tracer(*args, **kwargs))
+        return CleanTracer(trace.get_tracer_provider().get_tracer(*args, **kwargs), within=self._within)
 
 
 class CleanTracer(trace.Tracer):
     """Makes spans by another tracer."""
 
-    def __init__(self, tracer: trace.Tracer) -> None:
+    def __init__(self, tracer: trace.Tracer, *, within: bool) -> None:
         self._tracer = tracer
+        self._within = within
 
     def start_span(
         self,
@@ -39,6 +47,8 @@ class CleanTracer(trace.Tracer):
         *args: Any,
         **kwargs: Any,
     ) -> trace.Span:
+        if self._within and not trace.get_current_span(context).get_span_context().is_valid:
+            return trace.INVALID_SPAN
         return self._tracer.start_span(name, context, kind, _without_sent(attributes), *args, **kwargs)
 
     @contextmanager
@@ -58,8 +68,8 @@ class CleanTracer(trace.Tracer):
         with trace.use_span(span, end_on_exit=end_on_exit, record_exception=False, set_status_on_exception=False):
             try:
                 yield span
-            except Exception as exc:
-                if record_exception:
+            except BaseException as exc:
+                if record_exception and not isinstance(exc, CancelledError | GeneratorExit):
                     note_error(span, exc)
                 raise
 

@@ -23,8 +23,7 @@ class Spans:
     """Makes spans by the global TracerProvider."""
 
     def __init__(self) -> None:
-        self._provider = CleanProvider()
-        self._tracer: CleanTracer = self._provider.get_tracer('colibris', __version__)
+        self._tracer: CleanTracer = CleanProvider().get_tracer('colibris', __version__)
 
     def span(self, name: str, kind: Kind, attributes: Mapping[str, Value] | None) -> AbstractContextManager[Span]:
         return self._tracer.start_as_current_span(name, kind=_KINDS[kind], attributes=attributes)
@@ -43,7 +42,7 @@ class Spans:
             context.detach(token)
 
     def provider(self) -> Any:
-        return self._provider
+        return CleanProvider(within=True)
 
 
 def current_trace_id() -> str | None:

@@ -153,10 +153,17 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
                 self._pool.release(raw)
 
     async def run(self, raw: Any, statement: str) -> None:
-        attributes = {'db.system': 'mysql', 'db.name': self.backend.name, 'db.statement': statement}
-        with tracing.span(statement.partition(' ')[0], kind='client', attributes=attributes):
-            async with asyncio.timeout(self.statement_timeout):
-                await raw.query(statement)
+        if not tracing.is_on():
+            await self._run(raw, statement)
+            return
+        from colibris.persist import spans
+
+        with spans.of_mysql(statement, self.backend.name):
+            await self._run(raw, statement)
+
+    async def _run(self, raw: Any, statement: str) -> None:
+        async with asyncio.timeout(self.statement_timeout):
+            await raw.query(statement)
 
     def in_block(self, raw: Any) -> bool:
         return bool(raw.connected and raw.get_transaction_status())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from typing import Any
 
 import aiosqlite
 from opentelemetry.instrumentation.dbapi import TracedConnectionProxy
 from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
+from opentelemetry.trace import SpanKind
 
 from colibris import tracing
 
@@ -70,11 +71,11 @@ def mysql_options(database: str) -> Mapping[str, Any]:
         async def execute(self, query: Any, args: Any = None) -> Any:
             if self._in_batch_of_ours:  # with the values in the statement
                 return await super().execute(query, args)
-            with _of_mysql(query, database):
+            with of_mysql(query, database):
                 return await super().execute(query, args)
 
         async def executemany(self, query: Any, args: Any) -> Any:
-            with _of_mysql(query, database):
+            with of_mysql(query, database):
                 self._in_batch_of_ours = True
                 try:
                     return await super().executemany(query, args)
@@ -84,9 +85,11 @@ def mysql_options(database: str) -> Mapping[str, Any]:
     return {'cursor_cls': TracedCursor}
 
 
-def _of_mysql(query: Any, database: str) -> Any:
+def of_mysql(query: Any, database: str) -> AbstractContextManager[Any]:
     """Return a block that is the span of the statement *query*, for whose values it has placeholders."""
     statement = str(query)
     name = statement.split(None, 1)[0] if statement.strip() else 'mysql'
     attributes = {'db.system': 'mysql', 'db.name': database, 'db.statement': statement}
-    return tracing.span(name, kind='client', attributes=attributes)
+    tracer = tracing.provider().get_tracer(__name__)
+    found: AbstractContextManager[Any] = tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+    return found
