@@ -226,7 +226,7 @@ async def running() -> AsyncIterator[Sequence[Subsystem[Any]]]:
         return
     found = configured()
     async with AsyncExitStack() as stack:
-        if settings.TRACING:
+        if settings.is_set('TRACING') and settings.TRACING:
             from colibris.tracing import setup
 
             await stack.enter_async_context(setup.running())
