@@ -6,7 +6,10 @@ import logging
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
+from colibris.app import create_app
+from colibris.conf import ImproperlyConfigured
 from colibris.logs import JSONFormatter
+from colibris.tracing import requests
 
 TRACE = '0af7651916cd43dd8448eb211c80319c'
 PARENT = 'b7ad6b7169203331'
@@ -100,16 +103,21 @@ async def test_no_span_holds_a_secret(serve, spans, monkeypatch):
         assert 'hunter2' not in span.to_json()
 
 
-@pytest.mark.parametrize('semantics', ['http', 'http/dup'])
-def test_neither_by_the_newer_names_of_attributes(project_folder, semantics):
-    """They are chosen by a variable of the environment, once for a process."""
+@pytest.fixture
+def ask(project_folder):
+    """Ask for something, as the command ``ask``: what OpenTelemetry reads of the environment holds for a process."""
     project_folder.write('shop/settings.py', 'TRACING = True\n')
     project_folder.write(
         'shop/routes.py', 'async def item(request):\n    return {}\n\nROUTES = [("/items/{id}", item)]\n'
     )
     project_folder.write('shop/commands.py', REQUEST)
-    project_folder.environment['OTEL_SEMCONV_STABILITY_OPT_IN'] = semantics
-    done = project_folder.run('ask')
+    return project_folder
+
+
+@pytest.mark.parametrize('semantics', ['http', 'http/dup'])
+def test_neither_by_the_newer_names_of_attributes(ask, semantics):
+    ask.environment['OTEL_SEMCONV_STABILITY_OPT_IN'] = semantics
+    done = ask.run('ask')
     assert '"url.path": "/items/{id}"' in done.stdout, done.stderr
     assert 'hunter2' not in done.stdout
 
@@ -125,10 +133,29 @@ REQUEST = """
     @project_command
     async def ask():
         async with recorded() as exporter, TestClient(TestServer(create_app())) as client:
-            await client.get('/items/hunter2?q=hunter2')
+            headers = {'Authorization': 'hunter2', 'Cookie': 'a=hunter2', 'X-API-Key': 'hunter2', 'X-Note': 'a'}
+            await client.get('/items/hunter2?q=hunter2', headers=headers)
         for span in exporter.get_finished_spans():
             click.echo(span.to_json())
 """
+
+
+def test_headers_are_told_on_demand_but_for_secret_ones(ask):
+    ask.environment |= {
+        'OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST': '.*',
+        'OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE': '.*',
+    }
+    done = ask.run('ask')
+    assert '"http.request.header.x_note": [' in done.stdout, done.stderr
+    assert 'hunter2' not in done.stdout
+
+
+def test_aiohttp_is_not_traced_twice(project, monkeypatch):
+    monkeypatch.setattr(requests, '_instrumented', False)
+    monkeypatch.setattr(requests.aiohttp_server.AioHttpServerInstrumentor, 'is_instrumented_by_opentelemetry', True)
+    project(settings='TRACING = True')
+    with pytest.raises(ImproperlyConfigured, match='aiohttp is instrumented already'):
+        create_app()
 
 
 async def test_lines_of_the_log_tell_the_trace(serve, spans):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any
 
@@ -13,6 +14,12 @@ from colibris.conf import ImproperlyConfigured
 from colibris.edge.layer import Handle
 from colibris.logs.context import current_request_id, route_of
 from colibris.tracing.clean import CleanProvider, note_error
+
+#: Headers whose values are not told, where a variable of OpenTelemetry asks for headers, as regular expressions.
+_SECRET_HEADERS = (
+    *('authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'location', 'referer'),
+    *('.*token.*', '.*secret.*', '.*passw.*', '.*key.*', '.*session.*', '.*signature.*'),
+)
 
 _instrumented = False
 
@@ -93,6 +100,7 @@ def _middleware() -> Any:
                 'opentelemetry-instrument, or leave TRACING out',
                 setting='TRACING',
             )
+        os.environ.setdefault('OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS', ','.join(_SECRET_HEADERS))
         original = web.Application
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', DeprecationWarning)  # aiohttp's, of classes made from the application's
