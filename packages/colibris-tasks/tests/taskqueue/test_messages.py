@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from colibris import serialization
 from colibris.taskqueue.errors import InvalidMessage, TooLarge
 from colibris.taskqueue.messages import Codec, Failure, Message, Outcome, Status, new_id
 
@@ -27,11 +28,20 @@ def test_a_message_comes_back_as_it_was(codec):
         attempt=1,
         time_limit=1.5,
         unique_key='key',
+        request_id='request',
+        trace={'traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'},
     )
     decoded = codec.decode(codec.encode(message))
     assert {field.name: getattr(decoded, field.name) for field in fields(Message)} == {
         field.name: getattr(message, field.name) for field in fields(Message)
     }
+
+
+def test_a_message_that_is_sent_for_no_request_has_the_form_of_before(codec):
+    """Workers of one release may read it that know nothing of requests, and what such a release has sent is read."""
+    data = codec.encode(Message(function='shop.tasks:add', args=[1]))
+    assert len(serialization.loads(data[32:])) == 11
+    assert (codec.decode(data).request_id, codec.decode(data).trace) == (None, {})
 
 
 def test_any_change_of_a_message_is_noticed(codec):

@@ -57,6 +57,9 @@ class Message:
     unique_key: str | None = None
     #: When it was made, by the clock of whoever made it; for people, nothing is decided by it.
     created: float = field(default_factory=time.time)
+    #: The id of the request for which it runs, and what continues the trace of that, if there are such.
+    request_id: str | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
 
     def next_attempt(self) -> Message:
         """Return the message of the next try."""
@@ -106,8 +109,9 @@ class Codec:
             *(message.id, message.function, message.queue, message.retries, message.attempt),
             *(message.time_limit, message.unique_key, message.created),
         )
+        origin = (message.request_id, dict(message.trace)) if message.request_id or message.trace else ()
         try:
-            body = serialization.dumps([_VERSION, *fields, list(message.args), dict(message.kwargs)])
+            body = serialization.dumps([_VERSION, *fields, list(message.args), dict(message.kwargs), *origin])
         except TypeError:
             _blame_argument(message)
             raise
@@ -120,7 +124,8 @@ class Codec:
         content = serialization.loads(self._messages.verified(data, 'message'))
         if content[0] != _VERSION:
             raise InvalidMessage(f'the message has the form {content[0]!r}, of another release than this worker')
-        _, id, function, queue, retries, attempt, time_limit, unique_key, created, args, kwargs = content
+        _, id, function, queue, retries, attempt, time_limit, unique_key, created, args, kwargs, *origin = content
+        request_id, trace = origin or (None, {})
         return Message(
             id=id,
             function=function,
@@ -132,6 +137,8 @@ class Codec:
             time_limit=time_limit,
             unique_key=unique_key,
             created=created,
+            request_id=request_id,
+            trace=trace,
         )
 
     def encode_outcome(self, task_id: str, outcome: Outcome) -> bytes:

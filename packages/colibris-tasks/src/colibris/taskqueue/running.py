@@ -7,10 +7,13 @@ import inspect
 import logging
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from colibris import tracing
+from colibris.logs.context import working_for
 from colibris.taskqueue.base import Context
 from colibris.taskqueue.errors import FunctionError, InvalidMessage, TooLarge
 from colibris.taskqueue.limits import TimeLimitExceeded, Watchdog
@@ -55,6 +58,11 @@ class Runner:
         except Exception as exc:
             logger.error('task %s is not run: %s', task_id, exc)
             return self.failed(task_id, None, _failure(exc))
+        with _working_for(message):
+            return self._run(message)
+
+    def _run(self, message: Message) -> Settlement:
+        task_id = message.id
         try:
             function = self._context.functions.find(message.function)
         except FunctionError as exc:
@@ -65,11 +73,13 @@ class Runner:
         return self._call(message, function)
 
     def _call(self, message: Message, function: Callable[..., Any]) -> Settlement:
+        attributes: dict[str, str | int] = {'task.id': message.id, 'task.attempt': message.attempt}
         try:
-            if inspect.iscoroutinefunction(inspect.unwrap(function)):
-                value = self._call_in_loop(message, function)
-            else:
-                value = self._call_here(message, function)
+            with tracing.span(f'run {message.function}', kind='consumer', attributes=attributes):
+                if inspect.iscoroutinefunction(inspect.unwrap(function)):
+                    value = self._call_in_loop(message, function)
+                else:
+                    value = self._call_here(message, function)
         except BaseException as exc:
             return self.failed(message.id, message, _failure(exc))
         return self._succeeded(message, value)
@@ -154,7 +164,8 @@ class Runner:
             'TimeLimitExceeded',
             f'the task ran for longer than its {message.time_limit:g} s and did not react; its worker was ended',
         )
-        return self.failed(message.id, message, failure)
+        with _working_for(message):
+            return self.failed(message.id, message, failure)
 
     def lost(self, task_id: str, data: bytes, losses: int) -> Settlement:
         """Return the settlement of a task that took its worker down with it too often."""
@@ -169,6 +180,13 @@ class Runner:
         policy = self._context.policy
         pause = min(policy.retry_pause * 2.0 ** min(attempt, 60), policy.longest_retry_pause)
         return pause * random.uniform(0.75, 1.25)
+
+
+@contextmanager
+def _working_for(message: Message) -> Iterator[None]:
+    """Let what is logged and traced be that of the request that *message* is sent for."""
+    with working_for(message.request_id), tracing.continued(message.trace):
+        yield
 
 
 class _Ended(Exception):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from colibris import tracing
+from colibris.logs.context import current_request_id
 from colibris.taskqueue.base import TaskQueueBackend
 from colibris.taskqueue.errors import TimeoutException, Unsupported
 from colibris.taskqueue.functions import options_of
 from colibris.taskqueue.handles import Handle, value_of
-from colibris.taskqueue.messages import Message
+from colibris.taskqueue.messages import Message, Outcome
 from colibris.taskqueue.subsystem import subsystem
 
 #: The longest delay, in seconds: what all engines can count.
@@ -45,12 +48,17 @@ async def execute(
     """Run *function* in a worker and return what it returns; see `colibris.taskqueue.execute`."""
     backend, policy = subsystem.backend, subsystem.policy()
     limit = policy.result_timeout if limit is None else limit
-    message = make_message(function, args, kwargs, Options(retries=0))
-    data = backend.context.codec.encode(message)
+    with _span('execute', function):
+        message = make_message(function, args, kwargs, Options(retries=0))
+        data = backend.context.codec.encode(message)
+        outcome = await _outcome(backend, message, data, limit)
+    return value_of(message.id, outcome)
+
+
+async def _outcome(backend: TaskQueueBackend, message: Message, data: bytes, limit: float) -> Outcome:
     try:
         async with asyncio.timeout(limit) as scope:
-            task_id = await backend.send(message, data, awaited=True)
-            outcome = await backend.wait(task_id)
+            return await backend.wait(await backend.send(message, data, awaited=True))
     except TimeoutError:
         if not scope.expired():
             raise
@@ -59,7 +67,6 @@ async def execute(
     except asyncio.CancelledError:
         subsystem.cancel_later(message.id)
         raise
-    return value_of(message.id, outcome)
 
 
 async def enqueue(
@@ -69,10 +76,19 @@ async def enqueue(
     backend = subsystem.backend
     delay = options.seconds
     _check_supported(backend, options, delay)
-    message = make_message(function, args, kwargs, options)
-    handle = Handle(backend, message.id, subsystem.policy())
-    await subsystem.submit(message, backend.context.codec.encode(message), delay, handle)
+    with _span('enqueue', function):
+        message = make_message(function, args, kwargs, options)
+        handle = Handle(backend, message.id, subsystem.policy())
+        await subsystem.submit(message, backend.context.codec.encode(message), delay, handle)
     return handle
+
+
+def _span(what: str, function: Callable[..., Any]) -> AbstractContextManager[object]:
+    """Return the block in which a task is sent, which runs for the same trace."""
+    if not tracing.is_on():
+        return nullcontext()
+    name = subsystem.backend.context.functions.name_of(function)
+    return tracing.span(f'{what} {name}', kind='producer')
 
 
 def make_message(
@@ -100,6 +116,8 @@ def make_message(
         retries=retries,
         time_limit=own.time_limit if own.limited else policy.time_limit,
         unique_key=key,
+        request_id=current_request_id(),
+        trace=tracing.carrier(),
     )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from colibris.logs.context import current_request_id
 from colibris.taskqueue import task, unawaited
 from colibris.taskqueue.base import Context, TaskQueueBackend
 from colibris.taskqueue.errors import UnknownTask
@@ -135,6 +136,16 @@ def let_go() -> None:
 def tell_id() -> str | None:
     """Return the id of the task that calls this."""
     return current_task_id()
+
+
+def tell_request() -> str | None:
+    """Return the id of the request for which this runs."""
+    return current_request_id()
+
+
+async def tell_request_later() -> str | None:
+    """Return the id of the request for which this runs, in the event loop."""
+    return current_request_id()
 
 
 def spin() -> None:
@@ -288,6 +299,13 @@ class TaskQueueBackendSuite:
     async def test_a_task_knows_its_id(self, worked: TaskQueueBackend) -> None:
         task_id = await self.send(worked, tell_id, awaited=True)
         assert (await self.outcome(worked, task_id)).value == task_id
+
+    @pytest.mark.parametrize('function', [tell_request, tell_request_later])
+    async def test_a_task_works_for_the_request_that_sent_it(
+        self, worked: TaskQueueBackend, function: Callable[..., Any]
+    ) -> None:
+        for request_id in ('one', None, 'two', None):
+            assert (await self.run(worked, function, request_id=request_id)).value == request_id
 
     async def test_a_result_can_be_asked_for_again(self, worked: TaskQueueBackend) -> None:
         task_id = await self.send(worked, add, 1)
