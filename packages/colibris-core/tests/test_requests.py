@@ -53,7 +53,16 @@ def test_wide_documents_are_not_deep():
 
 
 @pytest.mark.parametrize(
-    'body', [b'[' * 2_000_000, b'[' * 1_000_000 + b']' * 1_000_000, b'"' * 1_000_001, b'["\\' * 500_000]
+    'body',
+    [
+        b'[' * 2_000_000,
+        b'[' * 1_000_000 + b']' * 1_000_000,
+        b'[' * 501 + b'"' * 1_000_001,
+        b'["\\' * 500_000,
+        b'[' * 501 + b'"' + b'\\"' * 500_000,
+        b'[' * 501 + b'"' + b'\\"' * 500_000 + b'\\',
+    ],
+    ids=range(6),
 )
 def test_no_document_takes_long(body):
     began = time.thread_time()

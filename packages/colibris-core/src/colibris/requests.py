@@ -38,7 +38,8 @@ _FORM_ERRORS = (
 #: How deep JSON may be nested where MAX_JSON_DEPTH does not say so; beyond it Python itself gives up.
 MAX_JSON_DEPTH = 500
 
-_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# One that does not end is a text up to the end of the document, so that no place is looked at twice.
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 _STEPS = {ord('['): 1, ord('{'): 1, ord(']'): -1, ord('}'): -1}
 _NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
 _CHUNK = 4096

@@ -18,16 +18,22 @@ _MEASURES = frozenset(
     {'age', 'bytes', 'days', 'hours', 'length', 'lifetime', 'limit', 'minutes', 'seconds', 'size', 'ttl'}
 )
 
-_URL_PASSWORD = re.compile(r'(://[^\s:@/]*:)[^\s]+(?=@)')
+# What is masked may be what a client sent: each expression takes a time in proportion to the length of the text. They
+# begin where a word does, and never go back over a word (possessive quantifiers).
+_WORD = re.compile(r'\S+')
+_URL_PASSWORD = re.compile(r'://[^\s:@/]*:')
 #: What is sent in headers: credentials by their scheme, cookies, JSON Web Tokens.
-_CREDENTIALS = re.compile(r'\b(Bearer|Basic|Digest|Token|ApiKey)\s+(?=\S*[0-9=])[A-Za-z0-9._~+/=-]{8,}', re.IGNORECASE)
-_HEADERS = re.compile(
-    r"""((?:authorization|cookie)(?:['"]\s*,\s*['"]|['"]?\s*[=:]\s*['"]?))[^'"\r\n]+""", re.IGNORECASE
+_CREDENTIALS = re.compile(
+    r'\b(Bearer|Basic|Digest|Token|ApiKey)\s++(?=[^\s0-9=]*+[0-9=])[A-Za-z0-9._~+/=-]{8,}+', re.IGNORECASE
 )
-_JSON_WEB_TOKEN = re.compile(r'\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*')
+_HEADERS = re.compile(
+    r"""((?:authorization|cookie)(?:['"]\s*,\s*['"]|['"]?\s*[=:]\s*['"]?))[^'"\r\n]++""", re.IGNORECASE
+)
+_JSON_WEB_TOKEN = re.compile(r'(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]++\.[A-Za-z0-9_-]++\.[A-Za-z0-9_-]*+')
+_SECRET_NAME = r'passw(?:or)?d|passphrase|secret|token|api_?key|private_?key'
 _ASSIGNMENT = re.compile(
-    r"""([\w-]*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key)[\w-]*['"]?\s*[=:]\s*)"""
-    r"""('[^']*'|"[^"]*"|[^\s&;,)}\]]+)""",
+    rf"""((?<![\w-])(?:(?!{_SECRET_NAME})[\w-])*+(?:{_SECRET_NAME})[\w-]*+['"]?\s*+[=:]\s*+)"""
+    r"""('[^']*+'|"[^"]*+"|[^\s&;,)}\]]++)""",
     re.IGNORECASE,
 )
 
@@ -66,9 +72,18 @@ def _rebuilt(value: list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any], ite
 
 
 def _mask_text(text: str) -> str:
-    text = _URL_PASSWORD.sub(rf'\g<1>{MASK}', text)
+    if '://' in text and '@' in text:
+        text = _WORD.sub(_mask_url, text)
     text = _JSON_WEB_TOKEN.sub(MASK, _HEADERS.sub(rf'\g<1>{MASK}', text))
     return _ASSIGNMENT.sub(rf'\g<1>{MASK}', _CREDENTIALS.sub(rf'\g<1> {MASK}', text))
+
+
+def _mask_url(word: re.Match[str]) -> str:
+    """Return *word*, which may be a URL, without the password in it; that may hold an ``@`` itself."""
+    text = word[0]
+    user = _URL_PASSWORD.search(text)
+    end = text.rfind('@')
+    return text if user is None or user.end() >= end else f'{text[: user.end()]}{MASK}{text[end:]}'
 
 
 def _mask_object(value: object) -> object:
