@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from colibris import throttling
+from colibris import api, security, throttling
 from colibris.app import create_app
 from colibris.conf import ImproperlyConfigured
 from colibris.throttling import MemoryCounts, Rate, SharedCounts, Window, address_key
@@ -73,8 +73,13 @@ VIEWS = """
         return {}
     own.throttle = '1/minute'
 
+    async def addressed(request):
+        return {}
+    addressed.throttle = '1/minute'
+    addressed.throttle_by = 'address'
+
     ROUTES = [('/limited', LimitedView), ('/checked', CheckedView), ('/free', FreeView), ('/plain', PlainView),
-              ('/first', first), ('/second', second), ('/own', own)]
+              ('/first', first), ('/second', second), ('/own', own), ('/addressed', addressed)]
 """
 
 
@@ -194,6 +199,23 @@ async def test_addresses_are_counted_each_for_itself(serve):
     client = await serve("TRUSTED_PROXIES = ['127.0.0.1']")
     for address in ('203.0.113.1', '203.0.113.2'):
         assert await statuses(client, '/own', 2, headers={'X-Forwarded-For': address}) == [200, 429]
+
+
+async def test_who_tries_credentials_counts_by_address(serve, monkeypatch):
+    class Guard:
+        async def admit(self, request, endpoint):
+            if 'Authorization' not in request.headers:
+                raise api.Unauthenticated
+            return {'sub': 'ann'}
+
+    client = await serve()
+    monkeypatch.setattr(security, 'current_guard', Guard)
+    assert await statuses(client, '/limited', 5) == [401, 401, 401, 429, 429]
+    assert await statuses(client, '/limited', 1, headers={'Authorization': 'x'}) == [200]
+    assert await statuses(client, '/addressed', 2) == [401, 429]
+    assert await statuses(client, '/addressed', 1, headers={'Authorization': 'x'}) == [
+        429
+    ]  # not even with the right one
 
 
 async def test_who_hammers_does_not_keep_the_window_full(serve, clock):

@@ -11,6 +11,9 @@ ROUTES = """
     async def who(request):
         return {'remote': request.remote, 'scheme': request.scheme, 'host': request.host}
 
+    async def fail_at(request):
+        raise RuntimeError('broken')
+
     async def fail(request):
         raise RuntimeError('broken')
 
@@ -57,6 +60,7 @@ ROUTES = """
 
     ROUTES = [(f'/{f.__name__}', f) for f in
               (who, fail, taken, large, huge, small, login, unstored, tagged, image, own, streamed, public)]
+    ROUTES.append(('/fail/{token}', fail_at))
 """
 
 

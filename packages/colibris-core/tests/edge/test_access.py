@@ -60,10 +60,10 @@ async def test_no_secret_of_a_request_is_in_any_line(serve, logged, caplog):
     caplog.set_level(logging.DEBUG)
     secret = 'hunter2hunter2'
     headers = {'Authorization': f'Bearer {secret}', 'Cookie': f'session={secret}', 'X-API-Key': secret}
-    for path in ('/who', '/fail', '/nothing', f'/nothing/{secret}'):
+    for path in ('/who', '/fail', f'/fail/{secret}', '/nothing', f'/nothing/{secret}'):
         await client.post(f'{path}?token={secret}', headers=headers, json={'password': secret})
         await client.get(f'{path}?token={secret}', headers=headers)
-    assert len(logged()) == 8
+    assert len(logged()) == 10
     formatter = JSONFormatter()
     ours = [record for record in caplog.records if record.name.startswith('colibris')]
     assert secret not in ''.join(formatter.format(record) for record in ours)

@@ -40,6 +40,14 @@ async def test_what_a_browser_sent_cookies_for_is_compressed_only_where_the_view
     assert (await client.get('/public', headers=headers)).headers['Content-Encoding'] == 'gzip'
 
 
+@pytest.mark.parametrize(
+    ('credentials', 'packed'), [('Basic YTpi', False), ('Digest a="b"', False), ('Bearer x', True)]
+)
+async def test_passwords_that_browsers_send_by_themselves_count_as_cookies_do(serve, credentials, packed):
+    resp = await (await serve(ON)).get('/large', headers={**GZIP, 'Authorization': credentials})
+    assert ('Content-Encoding' in resp.headers) == packed
+
+
 async def test_who_takes_no_compression_gets_none_but_caches_are_told(serve):
     client = await serve(ON)
     for headers in ({'Accept-Encoding': 'identity'}, {'Accept-Encoding': 'gzip;q=0'}):

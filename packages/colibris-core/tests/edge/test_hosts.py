@@ -22,7 +22,15 @@ async def test_listed_names_are_answered(serve, host):
 
 @pytest.mark.parametrize(
     'host',
-    ['evil.example', 'example.org', 'badexample.org', 'api.example.com.evil.example', 'a@api.example.com', 'localhost'],
+    [
+        *('evil.example', 'example.org', 'badexample.org', 'api.example.com.evil.example', 'localhost'),
+        # what would be another host in a link
+        'a@api.example.com',
+        'api.example.com:@evil.example',
+        'api.example.com:evil',
+        'evil.example/.example.org',
+        'evil.example#a.example.org',
+    ],
 )
 async def test_other_names_are_refused_before_anything_is_asked(serve, host):
     resp = await (await serve(HOSTS)).get('/nothing', headers={'Host': host})

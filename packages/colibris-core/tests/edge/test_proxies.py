@@ -81,6 +81,14 @@ async def test_two_headers_that_contradict_each_other_are_refused(serve):
     assert (resp.status, (await resp.json())['code']) == (400, 'contradictory_headers')
 
 
+async def test_what_only_one_of_two_headers_says_is_not_believed(serve):
+    client = await serve(TRUSTED)
+    same = {'Forwarded': 'for=203.0.113.9;proto=https', 'X_Forwarded_For': '203.0.113.9'}
+    said = await who(client, **same, X_Forwarded_Host='evil.example', X_Forwarded_Proto='https')
+    assert (said['remote'], said['scheme']) == ('203.0.113.9', 'https')
+    assert said['host'].startswith('127.0.0.1')
+
+
 async def test_answers_over_tls_tell_browsers_to_stay_with_it(serve):
     client = await serve(TRUSTED)
     secure = await client.get('/who', headers={'X-Forwarded-For': '6.6.6.6', 'X-Forwarded-Proto': 'https'})

@@ -41,13 +41,36 @@ ROUTES = """
         return {}
     patient.request_timeout = None
 
+    class HastyPlainView(web.View):
+        request_timeout = 0.1
+
+        async def get(self):
+            await asyncio.sleep(30)
+
+    async def read(request):
+        return {'size': len(await request.read())}
+
+    async def quiet(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(1)
+        await response.write(b'x')
+        return response
+
+    async def socket(request):
+        response = web.WebSocketResponse()
+        await response.prepare(request)
+        await response.send_str(await response.receive_str())
+        return response
+
     class HastyView(APIView):
         request_timeout = 0.1
 
         async def get(self):
             await asyncio.sleep(30)
 
-    ROUTES = [(f'/{f.__name__}', f) for f in (slow, stubborn, stream, patient)] + [('/hasty', HastyView)]
+    ROUTES = [(f'/{f.__name__}', f) for f in (slow, stubborn, stream, patient, quiet, socket)]
+    ROUTES += [('/hasty', HastyView), web.post('/read', read), web.view('/plain', HastyPlainView)]
 """
 
 
@@ -87,6 +110,7 @@ async def test_a_view_may_take_longer_or_must_be_faster(serve):
     client = await serve()
     assert (await client.get('/patient')).status == 200
     assert (await client.get('/hasty')).status == 503
+    assert (await client.get('/plain')).status == 503
 
 
 async def test_without_the_setting_views_still_say_how_long(serve):
@@ -108,3 +132,32 @@ def test_what_is_no_time_is_refused_at_the_start(project, value):
 async def test_a_view_that_says_no_time_is_refused_at_the_start(serve):
     with pytest.raises(ImproperlyConfigured, match=r"HastyView: request_timeout must be .* not 'soon'"):
         await serve(routes=ROUTES.replace('request_timeout = 0.1', "request_timeout = 'soon'"))
+
+
+async def test_headers_of_the_edge_are_there_once(serve):
+    client = await serve(
+        "REQUEST_TIMEOUT = 0.3; REQUEST_IDS = True; CORS = {'origins': ['https://a.example'], 'credentials': True}"
+    )
+    resp = await client.get('/slow', headers={'Origin': 'https://a.example'})
+    assert resp.status == 503
+    for name in ('X-Request-ID', 'Access-Control-Allow-Origin', 'Access-Control-Allow-Credentials'):
+        assert len(resp.headers.getall(name)) == 1
+
+
+async def test_the_time_begins_when_the_body_has_come(serve):
+    async def slowly():
+        for _ in range(6):
+            yield b'x'
+            await asyncio.sleep(0.2)
+
+    resp = await (await serve()).post('/read', data=slowly())
+    assert (resp.status, await resp.json()) == (200, {'size': 6})
+
+
+async def test_what_has_begun_may_be_quiet(serve):
+    client = await serve()
+    assert await (await client.get('/quiet')).read() == b'x'
+    async with client.ws_connect('/socket') as socket:
+        await asyncio.sleep(1)
+        await socket.send_str('still there')
+        assert await socket.receive_str() == 'still there'

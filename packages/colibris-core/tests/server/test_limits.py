@@ -6,7 +6,7 @@ import resource
 import sys
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from colibris import api, requests
 from colibris.middleware import handle_errors_json
@@ -29,6 +29,12 @@ async def serve():
             await asyncio.sleep(4)
             return api.json_response(len(await request.read()))
 
+        async def echo(request):
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            await socket.send_str(await socket.receive_str())
+            return socket
+
         async def large(request):
             return web.Response(body=b'x' * 50_000_000)
 
@@ -36,6 +42,7 @@ async def serve():
         app.router.add_route('*', '/', answer)
         app.router.add_post('/slow', slow)
         app.router.add_get('/large', large)
+        app.router.add_get('/echo', echo)
         runner = Runner(app, limits=Limits(**limits))
         await runner.setup()
         site = web.TCPSite(runner, '127.0.0.1', 0, backlog=4096)
@@ -133,6 +140,56 @@ async def test_a_connection_between_requests_is_kept_as_long_as_it_may(serve):
         await asyncio.sleep(2)
     async with asyncio.timeout(5):
         assert await reader.read() == b''
+
+
+async def test_a_connection_that_sent_a_slow_body_is_kept_as_long_as_any(serve):
+    port = await serve(read_timeout=1.5, keep_alive_timeout=30)
+    reader, writer = await asyncio.open_connection('127.0.0.1', port)
+    for _ in range(2):
+        writer.write(HEAD + b'Content-Length: 2\r\n\r\n')
+        await asyncio.sleep(1.2)
+        writer.write(b'hi')
+        assert (await read(reader))[:2] == (200, 2)
+        await asyncio.sleep(3)
+
+
+async def test_a_web_socket_may_be_idle_for_long(serve):
+    port = await serve(read_timeout=0.5, keep_alive_timeout=0.5)
+    async with ClientSession() as session, session.ws_connect(f'http://127.0.0.1:{port}/echo') as socket:
+        await asyncio.sleep(3)
+        await socket.send_str('still there')
+        assert await socket.receive_str() == 'still there'
+
+
+async def test_a_client_that_waits_until_it_may_send_its_body_is_told_so(serve):
+    port = await serve(read_timeout=2)
+    reader, writer = await asyncio.open_connection('127.0.0.1', port)
+    writer.write(HEAD + b'Expect: 100-continue\r\nContent-Length: 2\r\n\r\n')
+    assert await reader.readuntil(b'\r\n\r\n') == b'HTTP/1.1 100 Continue\r\n\r\n'
+    writer.write(b'hi')
+    assert (await read(reader))[:2] == (200, 2)
+
+
+async def test_idle_connections_make_room_however_many_busy_ones_are_older(serve, monkeypatch):
+    monkeypatch.setattr('colibris.server.protocol._MOST_LOOKED_AT', 2)
+    port = await serve(max_connections=6)
+    busy = [await asyncio.open_connection('127.0.0.1', port) for _ in range(4)]
+    for _, writer in busy:
+        writer.write(b'POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi')
+    idle = [await asyncio.open_connection('127.0.0.1', port) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    answered = [await status_or_none(port) for _ in range(4)]
+    assert answered.count(200) >= 1
+    assert answered[-1] == 200
+    assert [(await read(reader))[:2] for reader, _ in busy] == [(200, 2)] * 4
+    del idle
+
+
+async def status_or_none(port):
+    try:
+        return (await ask(port))[0]
+    except (OSError, asyncio.IncompleteReadError):  # it was refused before it had sent
+        return None
 
 
 async def test_many_slow_senders_do_not_keep_others_from_being_served(serve):

@@ -14,10 +14,10 @@ from colibris.edge.layer import Handle, Layer
 __all__ = ['surround']
 
 LAYERS: Sequence[Layer] = (
-    proxies.layer,
-    traces.layer,
     requestids.layer,
     observing.layer,
+    proxies.layer,
+    traces.layer,
     hosts.layer,
     cors.layer,
     compression.layer,

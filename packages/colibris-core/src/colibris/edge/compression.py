@@ -1,9 +1,9 @@
 """Compression of large answers, but of none from whose length somebody could guess a secret.
 
 Who can make a browser send requests, and see how long the answers are, learns a secret in them step by step if what he
-sends stands beside it and both are compressed together (BREACH). Browsers send cookies by themselves, and nothing else:
-so what a request with cookies gets is not compressed unless its view says ``compress = True``. Neither is what sets
-cookies or must not be stored, as the answers to logins.
+sends stands beside it and both are compressed together (BREACH). Browsers send cookies by themselves, and names and
+passwords (``Basic`` and others), but no tokens: so what a request with those gets is not compressed unless its view
+says ``compress = True``. Neither is what sets cookies or must not be stored, as the answers to logins.
 """
 
 from __future__ import annotations
@@ -86,7 +86,13 @@ def _is_harmless(request: web.Request, response: web.Response) -> bool:
         return False
     if response.cookies or hdrs.SET_COOKIE in response.headers or responses.has_hooks(request):
         return False
-    return hdrs.COOKIE not in request.headers or _view_allows(request)
+    return not _shows_who_sends(request) or _view_allows(request)
+
+
+def _shows_who_sends(request: web.Request) -> bool:
+    """Tell whether a browser may have said by itself who sends *request*."""
+    credentials = request.headers.get(hdrs.AUTHORIZATION)
+    return hdrs.COOKIE in request.headers or (credentials is not None and not credentials.lower().startswith('bearer '))
 
 
 def _view_allows(request: web.Request) -> bool:

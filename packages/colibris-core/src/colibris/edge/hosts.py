@@ -12,6 +12,8 @@ from colibris.conf import settings
 from colibris.edge.layer import Handle, invalid, refuse
 
 _NAME = re.compile(r'(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\Z|\[[0-9a-f:.]+\]\Z')
+#: What a ``Host`` may be: a name or an address, and a port; what links are made of must hold nothing else.
+_HOST = re.compile(r'([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?\Z')
 _LOCAL = ('localhost', '*.localhost', '127.0.0.1', '[::1]')
 
 #: Where balancers and orchestrators ask by address; what is answered does not depend on the name.
@@ -33,7 +35,7 @@ def layer(handle: Handle) -> Handle:
 
     async def check(request: web.Request) -> web.StreamResponse:
         name = _bare(request.host)
-        if name in exact or name.endswith(parents) or request.path in PROBES:
+        if (name is not None and (name in exact or name.endswith(parents))) or request.path in PROBES:
             return await handle(request)
         return refuse(request, UnknownHost())
 
@@ -52,9 +54,7 @@ def _sorted(names: Sequence[str]) -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(name.lower() for name in names if not name.startswith('*.')), wild
 
 
-def _bare(host: str) -> str:
-    """Return *host* in lower case, without its port and the dot of a full name."""
-    name = host.lower()
-    if not name.endswith(']'):
-        name = name.rpartition(':')[0] or name if ':' in name else name
-    return name.removesuffix('.')
+def _bare(host: str) -> str | None:
+    """Return *host* in lower case, without its port and the dot of a full name; None if it is no host."""
+    found = _HOST.match(host.lower())
+    return None if found is None else found[1].removesuffix('.')

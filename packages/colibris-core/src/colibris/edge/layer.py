@@ -19,7 +19,8 @@ Layer = Callable[[Handle], Handle]
 def refuse(request: web.Request, error: api.APIException) -> web.Response:
     """Answer *request* with *error*, as it does not reach the application."""
     response = api.error_response(error)
-    responses.finish(request, response)
+    if request._match_info is None:  # otherwise the application's signal will
+        responses.finish(request, response)
     return response
 
 

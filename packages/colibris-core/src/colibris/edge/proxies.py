@@ -81,6 +81,7 @@ def networks(given: Sequence[str]) -> tuple[Network, ...]:
 def _tell(request: web.Request, client: Hop) -> None:
     """Let the properties of *request* tell of the client; aiohttp keeps their values once they are known."""
     known = {'remote': client.address, 'scheme': client.scheme, 'host': client.host}
+    request._cache.pop('url', None)  # there for a request that gives its whole URL
     request._cache.update({name: value for name, value in known.items() if value is not None})
 
 
@@ -88,7 +89,7 @@ def client_of(request: web.Request, trusted: Sequence[Network]) -> Hop | None:
     """Return the client of *request* as *trusted* proxies tell it; None if it came from no such proxy.
 
     Raises Contradiction where ``Forwarded`` and ``X-Forwarded-For`` name different clients: a proxy writes one of them,
-    and hands on the other one as the client sent it.
+    and hands on the other one as the client sent it. Where both name the same, only that is believed which both say.
     """
     if not _is_trusted(parse(request.remote or ''), trusted):
         return None
@@ -100,7 +101,14 @@ def client_of(request: web.Request, trusted: Sequence[Network]) -> Hop | None:
         return by_standard
     if by_standard.address != by_custom.address:
         raise Contradiction
-    return by_custom
+    return Hop(
+        by_custom.address, _agreed(by_standard.scheme, by_custom.scheme), _agreed(by_standard.host, by_custom.host)
+    )
+
+
+def _agreed(one: str | None, other: str | None) -> str | None:
+    """Return what both headers say: one of them may be the client's own, and nobody knows which."""
+    return one if one == other else None
 
 
 def _walk(hops: Sequence[Hop], trusted: Sequence[Network]) -> Hop:

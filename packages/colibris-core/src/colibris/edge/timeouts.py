@@ -1,4 +1,4 @@
-"""How long a request may take until its answer begins: then it is cancelled, and answered with 503.
+"""How long a request may take, once it has come, until its answer begins: then it is cancelled, and answered with 503.
 
 What has begun is not cut off: streams, WebSockets, large files. All requests that are being answered are looked through
 by one timer now and then, which costs less than a timer for each of them.
@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from colibris import api
 from colibris.conf import settings
@@ -44,9 +44,18 @@ class Running:
 
     def limit(self, default: float | None) -> float | None:
         """Return how long it may take: what its view says by ``request_timeout``, or *default*."""
-        handler = getattr(self.request._match_info, 'handler', None)
-        said: Any = getattr(getattr(handler, 'endpoint', None), 'request_timeout', DEFAULT)
+        handler: Any = getattr(self.request._match_info, 'handler', None)
+        endpoint = getattr(handler, 'endpoint', None)
+        if endpoint is None:  # of aiohttp's own routes
+            endpoint = getattr(handler, self.request.method.lower(), handler)
+        said: Any = getattr(endpoint, 'request_timeout', getattr(handler, 'request_timeout', DEFAULT))
         return default if said == DEFAULT else said
+
+    def waits_for_client(self) -> bool:
+        """Tell whether its body is still to come; how long that may take is the connection's matter."""
+        request = self.request
+        body = request._payload
+        return isinstance(body, StreamReader) and not body.is_eof() and not request._protocol._reading_paused
 
 
 class Watch:
@@ -81,6 +90,9 @@ class Watch:
         for running in self._running:
             if running.expired or running.request.writer.output_size > 0:
                 continue
+            if running.waits_for_client():
+                running.since = now
+                continue
             limit = running.limit(self._limit)
             if limit is not None and now - running.since > limit:
                 running.expired = True
@@ -107,11 +119,13 @@ def layer(handle: Handle) -> Handle:
         try:
             return await handle(request)
         except asyncio.CancelledError:
-            if not running.expired or running.task.uncancel() > 0:
+            if not running.expired or running.task.cancelling() > 1:
                 raise
             logger.error('%s %s took longer than allowed and was cancelled', request.method, route_of(request))
             return refuse(request, TookTooLong())
         finally:
             watch.end(running)
+            if running.expired:  # the answer is sent by the same task
+                running.task.uncancel()
 
     return watched

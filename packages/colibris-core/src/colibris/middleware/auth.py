@@ -6,7 +6,7 @@ from functools import wraps
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from colibris import security
+from colibris import api, security
 from colibris.endpoints import Endpoint, endpoint_of
 from colibris.middleware.special import specialises
 from colibris.throttling import Throttle
@@ -16,9 +16,9 @@ from colibris.throttling import Throttle
 async def handle_auth(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in only who may do what the request asks for, and not too often; see ``request[ACCOUNT]`` for the account."""
     endpoint = endpoint_of(request)
-    account = request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
     if endpoint is not None and endpoint.throttle is not None:
-        await endpoint.throttle.admit(request, account)
+        return await throttled(endpoint, endpoint.throttle, handler)(request)
+    request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
     return await handler(request)
 
 
@@ -47,12 +47,25 @@ def guarded(endpoint: Endpoint, handler: Handler) -> Handler:
 
 
 def throttled(endpoint: Endpoint, throttle: Throttle, handler: Handler) -> Handler:
-    """Return *handler* behind the guard and a limit of how often it may be used."""
+    """Return *handler* behind the guard and a limit of how often it may be used.
+
+    Who is refused by the guard counts by his address, so that nobody tries passwords and tokens as often as he likes.
+    """
+
+    @wraps(handler)
+    async def admit_address(request: web.Request) -> web.StreamResponse:
+        await throttle.admit(request, None)
+        request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
+        return await handler(request)
 
     @wraps(handler)
     async def admit(request: web.Request) -> web.StreamResponse:
-        account = request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
+        try:
+            account = request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
+        except api.Unauthenticated:
+            await throttle.admit(request, None)
+            raise
         await throttle.admit(request, account)
         return await handler(request)
 
-    return admit
+    return admit_address if throttle.by_address else admit

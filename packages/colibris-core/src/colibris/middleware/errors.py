@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from colibris import api, subsystems
 from colibris.conf import settings
 from colibris.health import HealthException
+from colibris.logs.context import route_of
 from colibris.requests import body_fault, current_request, messages_of
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ async def handle_errors_json(request: web.Request, handler: Handler) -> web.Stre
         return await handler(request)
     except Exception as exc:
         if request.writer.output_size > 0:
-            logger.exception('%s %s failed after its answer had begun', request.method, request.path)
+            logger.exception('%s %s failed after its answer had begun', request.method, route_of(request))
             raise ConnectionError('the answer has been begun and cannot become an error') from exc
         if isinstance(exc, web.HTTPException) and exc.status < 400:
             raise
@@ -50,12 +51,12 @@ def _translate(request: web.Request, exc: Exception) -> api.APIException:
     translated = subsystems.translate(exc)
     if translated is None:
         if request.transport is None and isinstance(exc, ConnectionError):
-            logger.info('%s %s: the client has gone', request.method, request.path)
+            logger.info('%s %s: the client has gone', request.method, route_of(request))
         else:
-            logger.exception('%s %s failed', request.method, request.path, exc_info=exc)
+            logger.exception('%s %s failed', request.method, route_of(request), exc_info=exc)
         return api.ServerError(details=_details(exc))
     if translated.status >= 500:
-        logger.error('%s %s failed: %s', request.method, request.path, exc)
+        logger.error('%s %s failed: %s', request.method, route_of(request), exc)
     return translated
 
 

@@ -16,6 +16,7 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_server import Server as WebServer
 
 from colibris import api
+from colibris.logs.context import route_of
 from colibris.responses import JSONResponse
 from colibris.server.limits import MIN_BODY_RATE, WRITE_TIMEOUT, Limits
 
@@ -114,6 +115,7 @@ class Connection(RequestHandler):
             resp = api.error_response(api.from_http_exception(resp))
         manager = self._manager
         draining = manager is not None and manager.draining_since is not None
+        self._waiting_since = None
         ends = self._is_too_slow or (draining and not self._messages)
         if ends and isinstance(resp, web.StreamResponse) and not resp.prepared:
             resp.force_close()
@@ -131,10 +133,10 @@ class Connection(RequestHandler):
             self.logger.debug('malformed request from %s: %s', request.remote, exc)
             error = _refusal(exc)
         elif status == 504:
-            self.logger.error('%s %s ran into a time limit', request.method, request.path, exc_info=exc)
+            self.logger.error('%s %s ran into a time limit', request.method, route_of(request), exc_info=exc)
             error = api.ServiceUnavailable('the request took too long')
         else:
-            self.logger.error('%s %s failed', request.method, request.path, exc_info=exc)
+            self.logger.error('%s %s failed', request.method, route_of(request), exc_info=exc)
             error = api.ServerError()
         response = api.error_response(error)
         response.force_close()
@@ -148,8 +150,13 @@ class Connection(RequestHandler):
             super().log_exception(*args, **options)
 
     def is_idle(self) -> bool:
-        """Whether it waits for a request, none of which has arrived."""
-        return self._waiter is not None and not self._messages and not self._has_unread_data()
+        """Whether it is open and waits for a request, none of which has arrived."""
+        return (
+            self.transport is not None
+            and self._waiter is not None
+            and not self._messages
+            and not self._has_unread_data()
+        )
 
     def idle_for(self, now: float) -> float:
         """How long nothing has come since the shutdown began, in seconds."""
@@ -209,23 +216,28 @@ class Server(WebServer):
 
     def _look(self) -> None:
         """Look after all connections."""
+        self._timer = self._loop.call_later(PERIOD, self._look)
         now = self._loop.time()
         for connection in cast('list[Connection]', self.connections):
             connection.look_after(now, self._limits)
-        self._timer = self._loop.call_later(PERIOD, self._look)
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # aiohttp's
         self._timer.cancel()
         await super().shutdown(timeout)
 
     def make_room(self, newcomer: Connection) -> None:
-        """Close the connection that was idle first, or *newcomer*, if there are more of them than there may be."""
+        """Close a connection that is idle, or *newcomer*, if there are more of them than there may be.
+
+        The oldest are looked at first. Those that are busy go to the end, so that they are not looked at each time.
+        """
         if len(self._connections) <= self._limits.max_connections:
             return
-        for connection in itertools.islice(cast('dict[Connection, Any]', self._connections), _MOST_LOOKED_AT):
+        known = cast('dict[Connection, Any]', self._connections)
+        for connection in list(itertools.islice(known, _MOST_LOOKED_AT)):
             if connection is not newcomer and connection.is_idle():
                 connection.force_close()
                 return
+            known[connection] = known.pop(connection)
         error = api.ServiceUnavailable('the service has too many connections', headers={'Retry-After': '1'})
         newcomer.refuse(error)
 
