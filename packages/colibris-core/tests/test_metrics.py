@@ -149,7 +149,9 @@ async def test_a_port_of_its_own_serves_nothing_else(serve, aiohttp_client):
     client = await serve(f"METRICS = {{'port': {port}}}")
     assert (await client.get('/metrics')).status == 404
     await client.get('/items/1')
-    found = await scraped(client.session, f'http://127.0.0.1:{port}/')
+    assert (await client.session.get(f'http://127.0.0.1:{port}/')).status == 404
+    assert (await client.session.post(f'http://127.0.0.1:{port}/metrics')).status == 405
+    found = await scraped(client.session, f'http://127.0.0.1:{port}/metrics')
     assert found['colibris_http_requests_total{method="GET",route="/items/{id}",status="200"}'] == 1
 
 
@@ -195,6 +197,40 @@ def test_the_numbers_of_several_processes_add_up_and_survive_them(tmp_path):
     text = exposition.render(read_all(tmp_path)).decode()
     assert 'colibris_done_total{kind="a"} 11.0' in text
     assert 'colibris_now 4.0' in text
+
+
+def test_numbers_of_processes_that_are_gone_are_kept_in_one_file(tmp_path):
+    script = (
+        'import sys; from pathlib import Path; from colibris.measures import Kind;'
+        'from colibris.metrics.series import Numbers, Series; n = Numbers(Path(sys.argv[1]));'
+        "n.values[n.place(Series('colibris_done', Kind.COUNTER, 'Done.', (('kind', 'a'),)))] += 5"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, '-c', script, tmp_path], check=True)
+    own = Numbers(tmp_path)
+    own.values[own.place(COUNTER)] += 1
+    assert 'colibris_done_total{kind="a"} 16.0' in exposition.render(read_all(tmp_path)).decode()
+    assert len(list(tmp_path.glob('*.values'))) == 1
+
+
+def test_a_process_may_get_the_number_of_one_that_is_gone(tmp_path, monkeypatch):
+    first = Numbers(tmp_path)  # with the number of this process
+    first.values[first.place(COUNTER)] += 5
+    first.values[first.place(GAUGE)] = 3
+    first._names.close()  # as when it ends
+    second = Numbers(tmp_path)
+    second.values[second.place(COUNTER)] += 1
+    second.values[second.place(GAUGE)] = 4
+    text = exposition.render(read_all(tmp_path)).decode()
+    assert ('colibris_done_total{kind="a"} 6.0' in text, 'colibris_now 4.0' in text) == (True, True)
+
+
+def test_a_line_that_is_being_written_and_a_folder_that_was_removed_do_no_harm(tmp_path):
+    numbers = Numbers(tmp_path / 'removed' / 'folder')
+    numbers.values[numbers.place(COUNTER)] += 1
+    numbers._names.write('[2, "colib')
+    numbers._names.flush()
+    assert [value for _, value in read_all(tmp_path / 'removed' / 'folder')] == [1]
 
 
 def test_there_are_only_so_many_numbers(monkeypatch):

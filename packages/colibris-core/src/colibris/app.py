@@ -19,7 +19,7 @@ from aiosignal import Signal
 
 from colibris import health, middleware, plugins, readiness, responses, routes, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
-from colibris.edge import headers
+from colibris.edge import access, headers
 from colibris.endpoints import Endpoint, endpoints
 from colibris.health import HealthException
 from colibris.pipeline import Pipeline
@@ -71,6 +71,7 @@ async def _lifespan(app: web.Application) -> AsyncIterator[None]:
         async with _measured():
             yield
         readiness.drain(app)
+        access.write_waiting()
 
 
 @asynccontextmanager

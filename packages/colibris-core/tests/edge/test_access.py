@@ -1,5 +1,7 @@
 """The access log: which requests are in it, and what is never."""
 
+import asyncio
+import io
 import json
 import logging
 
@@ -7,7 +9,7 @@ import pytest
 
 from colibris.conf import ImproperlyConfigured
 from colibris.edge import access
-from colibris.logs import JSONFormatter
+from colibris.logs import JSONFormatter, TextFormatter
 
 
 @pytest.fixture
@@ -18,6 +20,65 @@ def logged(caplog):
     return lambda: [
         json.loads(formatter.format(record)) for record in caplog.records if record.name == 'colibris.access'
     ]
+
+
+@pytest.fixture
+def console(monkeypatch, caplog):
+    """Let all lines go to one handler, which writes to a text that is returned."""
+    caplog.set_level(logging.INFO, 'colibris.access')
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JSONFormatter())
+    monkeypatch.setattr(access, 'only_handler', lambda: handler)
+    monkeypatch.setattr(access.logger, 'handle', handler.handle)
+    return stream
+
+
+def test_lines_are_written_together_only_where_nothing_else_is_to_be_done_to_them(monkeypatch):
+    plain = logging.StreamHandler()
+    plain.setFormatter(JSONFormatter())
+    for name, value in (('propagate', False), ('handlers', [plain]), ('filters', [])):
+        monkeypatch.setattr(access.logger, name, value)
+    assert access.only_handler() is plain
+    access.logger.handlers.append(logging.NullHandler())
+    assert access.only_handler() is None
+    access.logger.handlers.pop()
+    plain.setFormatter(TextFormatter())
+    assert access.only_handler() is None
+    plain.setFormatter(JSONFormatter())
+    plain.addFilter(lambda record: True)
+    assert access.only_handler() is None
+
+
+async def test_lines_for_the_console_are_written_together_a_moment_later(serve, console):
+    client = await serve('ACCESS_LOG = True; REQUEST_IDS = True')
+    for number in range(3):
+        await client.get('/who', headers={'X-Request-ID': f'id-{number}'})
+    await client.get('/nothing')
+    assert console.getvalue() == ''
+    await asyncio.sleep(0.3)
+    lines = [json.loads(line) for line in console.getvalue().splitlines()]
+    assert [line['request_id'] for line in lines[:3]] == ['id-0', 'id-1', 'id-2']
+    assert (lines[3]['status'], lines[3]['route'], lines[3]['message'][:21]) == (404, None, 'GET no route: 404 in ')
+
+
+async def test_they_say_what_logging_would(serve, console, monkeypatch):
+    add = access.Batch.add
+    monkeypatch.setattr(access.Batch, 'add', lambda batch, *told: (add(batch, *told), access.write(*told)))
+    client = await serve('ACCESS_LOG = True; REQUEST_IDS = True')
+    await client.get('/fail', headers={'X-Request-ID': 'abc'})
+    access.write_waiting()
+    alone, together = (json.loads(line) for line in console.getvalue().splitlines())
+    for line in (alone, together):
+        assert line.pop('time').endswith('+00:00')
+    assert together == alone
+
+
+async def test_none_is_lost_at_the_end(serve, console):
+    client = await serve('ACCESS_LOG = True')
+    await client.get('/who')
+    await client.close()
+    assert console.getvalue().count('\n') == 1
 
 
 async def test_by_itself_there_is_none(serve, logged):

@@ -118,3 +118,18 @@ def test_ordinary_prose_is_left_alone(lines, message):
     logger, found = lines(TextFormatter())
     logger.info(message)
     assert found[0].endswith(message)
+
+
+@pytest.mark.parametrize('odd', ['\udc80', {(1, 2): 3}, 2**80, float('nan'), b'\xff'], ids=ascii)
+def test_what_json_cannot_hold_is_told_all_the_same(lines, odd):
+    logger, found = lines(JSONFormatter())
+    logger.info('seen', extra={'odd': odd, 'order': 7})
+    line = json.loads(found[0])
+    assert (line['message'], line['order'], 'odd' in line) == ('seen', 7, True)
+
+
+def test_extras_do_not_replace_what_a_line_begins_with(lines):
+    logger, found = lines(JSONFormatter())
+    logger.info('seen', extra={'level': 'ERROR', 'time': 'never', 'method': 'by hand'})
+    line = json.loads(found[0])
+    assert (line['level'], line['method'], line['time'] == 'never') == ('INFO', 'by hand', False)

@@ -1,32 +1,129 @@
-"""The access log: a line for each request, or for a part of them; what fails is always told."""
+"""The access log: a line for each request, or for a part of them; what fails is always told.
+
+Where the lines end up in one handler that writes JSON to a stream, as by default, nothing else of logging is asked for
+each of them, and many are written at once, a moment later: so they cost little.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from colibris.conf import settings
 from colibris.logs.context import current_request_id, current_trace_id, of_request
+from colibris.logs.formatters import JSONFormatter, timestamp
 
 logger = logging.getLogger('colibris.access')
+
+#: How long lines wait to be written together, in seconds, and how many of them at most.
+PERIOD = 0.1
+MOST_WAITING = 1000
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """What is told of one request, as `JSONFormatter` writes it."""
+
+    time: str
+    level: str
+    logger: str
+    message: str
+    method: str
+    route: str | None
+    status: int
+    duration: float
+    remote: str | None
+    account: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+
+
+class Batch:
+    """Lines that wait to be written by *handler*."""
+
+    def __init__(self, handler: logging.StreamHandler[Any]) -> None:
+        self._handler = handler
+        self._lines: list[Line] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def add(self, request: web.Request, status: int, seconds: float) -> None:
+        """Tell of *request* soon."""
+        told = of_request(request)
+        account = told.get('account')
+        method, route = told['method'], told['route']
+        self._lines.append(
+            Line(
+                timestamp(time.time()),
+                'ERROR' if status >= 500 else 'INFO',
+                logger.name,
+                _message(method, route, status, seconds),
+                method,
+                route,
+                status,
+                round(seconds, 6),
+                request.remote,
+                # a token may hold halves of characters
+                account if account is None or account.isascii() else account.encode(errors='replace').decode(),
+                current_request_id(),
+                current_trace_id(),
+            )
+        )
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PERIOD, self.write)
+        elif len(self._lines) >= MOST_WAITING:
+            self._timer.cancel()
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        lines, self._lines, self._timer = self._lines, [], None
+        handler = self._handler
+        handler.acquire()
+        try:
+            handler.stream.write(self._encode(lines).decode())
+            handler.flush()
+        except Exception:
+            handler.handleError(_record(logging.ERROR, '%d lines could not be written', (len(lines),)))
+        finally:
+            handler.release()
+
+
+_batch: Batch | None = None
 
 
 def observer() -> Callable[[web.Request, int, float], None] | None:
     """Return what logs requests, as ACCESS_LOG says: all, a part, or, as None, none."""
+    global _batch
     rate = sampling_rate()
     if not rate or not logger.isEnabledFor(logging.INFO):
         return None
+    handler = only_handler()
+    _batch = None if handler is None else Batch(handler)
+    log = write if _batch is None else _batch.add
+    if rate >= 1:
+        return log
 
-    def log(request: web.Request, status: int, seconds: float) -> None:
-        if status < 500 and rate < 1 and random.random() >= rate:
-            return
-        write(request, status, seconds)
+    def log_some(request: web.Request, status: int, seconds: float) -> None:
+        if status >= 500 or random.random() < rate:
+            log(request, status, seconds)
 
-    return log
+    return log_some
+
+
+def write_waiting() -> None:
+    """Write the lines that wait; for the end of the application."""
+    if _batch is not None:
+        _batch.write()
 
 
 def sampling_rate() -> float:
@@ -37,23 +134,36 @@ def sampling_rate() -> float:
     return float(value)
 
 
+def only_handler() -> logging.StreamHandler[Any] | None:
+    """Return the handler to which all lines go, if it is a single one that does no more than write JSON."""
+    found: list[logging.Handler] = []
+    place: logging.Logger | None = logger
+    while place is not None:
+        found += place.handlers
+        place = place.parent if place.propagate else None
+    if len(found) != 1 or logger.filters:
+        return None
+    handler = found[0]
+    plain = type(handler) is logging.StreamHandler and type(handler.formatter) is JSONFormatter
+    return handler if plain and not handler.filters and handler.level <= logging.INFO else None  # type: ignore[return-value]
+
+
 def write(request: web.Request, status: int, seconds: float) -> None:
-    """Write the line of one request."""
+    """Write the line of one request by the means of logging."""
     told: dict[str, Any] = of_request(request)
-    if (request_id := current_request_id()) is not None:
-        told['request_id'] = request_id
-    if (trace_id := current_trace_id()) is not None:
-        told['trace_id'] = trace_id
+    for name, value in (('request_id', current_request_id()), ('trace_id', current_trace_id())):
+        if value is not None:
+            told[name] = value
     told.update(status=status, duration=round(seconds, 6), remote=request.remote)
-    place = told['route'] or 'no route'
-    record = logging.LogRecord(
-        logger.name,
-        logging.ERROR if status >= 500 else logging.INFO,
-        __file__,
-        0,
-        '%s %s: %d in %.1f ms',
-        (request.method, place, status, seconds * 1000),
-        None,
-    )
+    level = logging.ERROR if status >= 500 else logging.INFO
+    record = _record(level, _message(told['method'], told['route'], status, seconds), ())
     vars(record).update(told)
     logger.handle(record)
+
+
+def _message(method: str, route: str | None, status: int, seconds: float) -> str:
+    return f'{method} {route or "no route"}: {status} in {seconds * 1000:.1f} ms'
+
+
+def _record(level: int, message: str, arguments: tuple[object, ...]) -> logging.LogRecord:
+    return logging.LogRecord(logger.name, level, __file__, 0, message, arguments, None)

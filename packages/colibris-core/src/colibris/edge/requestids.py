@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 
 from aiohttp import web
 
@@ -21,9 +21,11 @@ def layer(handle: Handle) -> Handle:
     if not settings.REQUEST_IDS:
         return handle
 
+    make = random.Random().getrandbits  # seeded by the system; ids are no secrets
+
     async def identify(request: web.Request) -> web.StreamResponse:
         given = request.headers.get(REQUEST_ID_HEADER)
-        request_id = given if given is not None and _FORM.match(given) else secrets.token_hex(16)
+        request_id = given if given is not None and _FORM.match(given) else f'{make(128):032x}'
         set_request_id(request_id)
         responses.add_header(request, REQUEST_ID_HEADER, request_id)
         return await handle(request)

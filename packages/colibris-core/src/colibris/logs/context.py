@@ -64,11 +64,12 @@ def context() -> dict[str, Any]:
 
 def of_request(request: Any) -> dict[str, Any]:
     """Return method and route of *request*, and whose it is. The path itself may hold secrets, the route cannot."""
-    from colibris.security import ACCOUNT, account_key
+    from colibris.security import ACCOUNT, NOBODY, account_key
 
     found = {'method': request.method, 'route': route_of(request)}
-    if (account := account_key(request.get(ACCOUNT))) is not None:
-        found['account'] = account
+    account = request._state.get(ACCOUNT, NOBODY)
+    if account is not NOBODY and (key := account_key(account)) is not None:
+        found['account'] = key
     return found
 
 

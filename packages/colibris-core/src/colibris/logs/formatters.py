@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +17,19 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 #: What each record has; the rest was given as ``extra``.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime', 'taskName'}
 
-#: What `context` tells; a record may bring it itself.
-_TOLD = frozenset({'request_id', 'trace_id', 'method', 'route', 'account'})
+#: What each line begins with; what is given as ``extra`` does not replace it.
+_FIRST = frozenset({'time', 'level', 'logger', 'message'})
+
+_second = (0, '')
+
+
+def timestamp(seconds: float) -> str:
+    """Return the time *seconds* as ISO 8601, in UTC, to the millisecond."""
+    global _second
+    whole = int(seconds)
+    if _second[0] != whole:
+        _second = whole, datetime.fromtimestamp(whole, UTC).strftime('%Y-%m-%dT%H:%M:%S')
+    return f'{_second[1]}.{int((seconds - whole) * 1000):03d}+00:00'
 
 
 class TextFormatter(logging.Formatter):
@@ -45,18 +57,26 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            'time': datetime.fromtimestamp(record.created, UTC).isoformat(timespec='milliseconds'),
+            'time': timestamp(record.created),
             'level': record.levelname,
             'logger': record.name,
             'message': mask(record.getMessage()),
         }
         given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        line.update(given if not _TOLD.isdisjoint(given) else context())
-        line.update({name: mask(value, name) for name, value in given.items()})
+        if 'route' not in given:  # otherwise the record says itself which request it is about
+            line.update(context())
+        line.update({name: mask(value, name) for name, value in given.items() if name not in _FIRST})
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
             line['exception'] = mask(record.exc_text)
         if record.stack_info:
             line['stack'] = mask(self.formatStack(record.stack_info))
+        return _encoded(line)
+
+
+def _encoded(line: dict[str, Any]) -> str:
+    try:
         return _encode(line).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):  # halves of characters, keys that are no text
+        return json.dumps({name: value if isinstance(value, int) else str(value) for name, value in line.items()})

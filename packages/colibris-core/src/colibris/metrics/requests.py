@@ -24,32 +24,31 @@ class RequestNumbers:
     def __init__(self, numbers: Numbers) -> None:
         self._numbers = numbers
         self._values = numbers.values
-        self._counts: dict[tuple[str, str | None, int], int] = {}
-        self._durations: dict[tuple[str, str | None], tuple[int, list[int]]] = {}
+        #: Where the count, the sum of durations and the buckets are, by the route itself, method and status.
+        self._places: dict[tuple[object, str, int], tuple[int, int, list[int]]] = {}
 
     def observe(self, request: web.Request, status: int, seconds: float) -> None:
         """Count a request that is answered."""
-        method = request.method
-        route = route_of(request)
+        match_info = request._match_info
+        route = None if match_info is None else match_info._route
+        places = self._places.get((route, request._method, status)) or self._new_places(request, route, status)
+        count, total, buckets = places
         values = self._values
-        count = self._counts.get((method, route, status))
-        if count is None:
-            count = self._new_count(method, route, status)
         values[count] += 1.0
-        durations = self._durations.get((method, route))
-        if durations is None:
-            durations = self._new_duration(method, route)
-        total, buckets = durations
         values[total] += seconds
         values[buckets[bisect_left(BUCKETS, seconds)]] += 1.0
+
+    def _new_places(self, request: web.Request, route: object, status: int) -> tuple[int, int, list[int]]:
+        method, template = request.method, route_of(request)
+        places = (self._new_count(method, template, status), *self._new_duration(method, template))
+        if method in METH_ALL and template is not None:  # there are as many others as clients think of
+            self._places[route, method, status] = places
+        return places
 
     def _new_count(self, method: str, route: str | None, status: int) -> int:
         labels = (*_labels(method, route), ('status', str(status)))
         series = Series(REQUESTS, Kind.COUNTER, 'Requests that were answered.', labels)
-        place = self._numbers.place(series)
-        if method in METH_ALL:  # others are as many as clients think of
-            self._counts[method, route, status] = place
-        return place
+        return self._numbers.place(series)
 
     def _new_duration(self, method: str, route: str | None) -> tuple[int, list[int]]:
         labels = _labels(method, route)
@@ -59,8 +58,6 @@ class RequestNumbers:
             self._numbers.place(Series(f'{DURATION}:bucket', Kind.COUNTER, '', (*labels, ('le', bound))))
             for bound in bounds
         ]
-        if method in METH_ALL:
-            self._durations[method, route] = (total, places)
         return total, places
 
 

@@ -150,12 +150,20 @@ async def _refresh_for_ever() -> None:
         await asyncio.sleep(PERIOD)
 
 
+async def _scrape_alone(request: web.BaseRequest) -> web.Response:
+    if request.path != '/metrics':
+        return web.Response(status=404, text='the numbers are at /metrics\n')
+    if request.method not in ('GET', 'HEAD'):
+        return web.Response(status=405, headers={'Allow': 'GET, HEAD'})
+    return await scrape(request)
+
+
 async def _serve(host: str, port: int) -> web.ServerRunner:
     """Serve nothing but the metrics; all processes of the service share the port."""
-    runner = web.ServerRunner(web.Server(scrape))
+    runner = web.ServerRunner(web.Server(_scrape_alone))
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, reuse_port=True).start()
+        await web.TCPSite(runner, host, port, reuse_port=FOLDER in os.environ).start()
     except OSError as exc:
         await runner.cleanup()
         raise _wrong(f'port {port} of {host} cannot be listened on: {exc.strerror or exc}') from exc
