@@ -143,7 +143,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize('value', ODD, ids=repr)
+@pytest.mark.parametrize('value', ODD, ids=[f'{place}-{type(value).__name__}' for place, value in enumerate(ODD)])
 @pytest.mark.parametrize('kind', [fields.Raw, fields.Float, fields.String, fields.Boolean, fields.DateTime])
 def test_json_is_what_encode_json_writes(kind, value):
     def schema(base):
