@@ -34,6 +34,12 @@ async def test_subsystems_tell_their_numbers(web_app_client, mailbox):
     assert after['colibris_emails_waiting'] == 0
 
 
+async def test_the_queue_of_tasks_tells_its_numbers(web_app_client):
+    found = await scraped(web_app_client)
+    assert found['colibris_tasks_waiting{queue="default"}'] == 0
+    assert {'colibris_tasks_running', 'colibris_tasks_dead', 'colibris_tasks_workers'} <= set(found)
+
+
 async def test_a_mail_tells_for_which_request_it_was_sent(web_app_client, mailbox):
     await web_app_client.post('/mails', headers={'X-Request-ID': 'request-7'})
     assert mailbox[0].message.headers['X-Request-ID'] == 'request-7'
@@ -85,4 +91,4 @@ def test_a_project_in_production(tmp_path: Path) -> None:
     (package / 'tests' / 'test_production.py').write_text(TESTS)
     options = {'cwd': demo, 'env': CURRENT.variables}
     output = run(package / 'manage.py', 'test', '-q', '-k', 'production', **options).stdout
-    assert '3 passed' in output
+    assert '4 passed' in output

@@ -130,6 +130,13 @@ async def test_subsystems_tell_their_numbers(serve, monkeypatch):
             yield Measure('things_done', 7, Kind.COUNTER, 'Done.')
             yield Measure('things', 2, Kind.GAUGE, 'There.', (('a', 'b'),))
 
+    class Slow:
+        name = 'slow'
+
+        async def measures(self):
+            await asyncio.sleep(0)
+            return [Measure('queued', 5, Kind.SHARED_GAUGE, 'In the queue.')]
+
     class Broken:
         name = 'broken'
 
@@ -137,9 +144,10 @@ async def test_subsystems_tell_their_numbers(serve, monkeypatch):
             raise LookupError
 
     client = await serve()
-    monkeypatch.setattr(subsystems, 'opened', lambda: (Broken(), Told()))
+    monkeypatch.setattr(subsystems, 'opened', lambda: (Broken(), Told(), Slow()))
     found = await scraped(client)
     assert (found['colibris_things_done_total'], found['colibris_things{a="b"}']) == (7, 2)
+    assert found['colibris_queued'] == 5
 
 
 async def test_a_port_of_its_own_serves_nothing_else(serve, aiohttp_client):
@@ -231,6 +239,12 @@ def test_a_line_that_is_being_written_and_a_folder_that_was_removed_do_no_harm(t
     numbers._names.write('[2, "colib')
     numbers._names.flush()
     assert [value for _, value in read_all(tmp_path / 'removed' / 'folder')] == [1]
+
+
+def test_what_all_processes_see_is_told_once(tmp_path):
+    series = Series('colibris_queued', Kind.SHARED_GAUGE, 'In the queue.')
+    text = exposition.render([(series, 4.0), (series, 5.0), (series, 5.0)]).decode()
+    assert 'colibris_queued 5.0' in text
 
 
 def test_there_are_only_so_many_numbers(monkeypatch):

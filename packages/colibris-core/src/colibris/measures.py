@@ -7,10 +7,14 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """A counter only grows, as long as the process lives; a gauge goes up and down."""
+    """A counter only grows, as long as the process lives; a gauge goes up and down. Those of several processes add up.
+
+    A shared gauge is of something that all processes see, such as a queue on a server: the largest is told.
+    """
 
     COUNTER = 'counter'
     GAUGE = 'gauge'
+    SHARED_GAUGE = 'shared gauge'
 
 
 @dataclass(frozen=True, slots=True)

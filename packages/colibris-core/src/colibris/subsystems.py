@@ -7,7 +7,7 @@ that switches it on. It is imported only when that setting is set.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
@@ -143,8 +143,11 @@ class Subsystem(Generic[B]):
         """Return the API error that stands for *error*, if it is one of this subsystem's."""
         return None
 
-    def measures(self) -> Iterable[Measure]:
-        """Return numbers that tell how the subsystem does, for METRICS; asked each second while it is open."""
+    def measures(self) -> Iterable[Measure] | Awaitable[Iterable[Measure]]:
+        """Return numbers that tell how the subsystem does, for METRICS; asked each second while it is open.
+
+        It may be an async method, and should be quick.
+        """
         return ()
 
     @asynccontextmanager

@@ -22,7 +22,7 @@ def render(found: Iterable[tuple[Series, float]]) -> bytes:
     """Return *found*, the numbers of one process or of several, added up, as text."""
     sums: dict[Series, float] = defaultdict(float)
     for series, value in found:
-        sums[series] += value
+        sums[series] = max(sums[series], value) if series.kind is Kind.SHARED_GAUGE else sums[series] + value
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(sums))
     return generate_latest(registry)

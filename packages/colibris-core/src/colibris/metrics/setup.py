@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -30,6 +31,9 @@ FOLDER = 'COLIBRIS_METRICS'
 
 #: How often what subsystems tell is looked up, in seconds.
 PERIOD = 1.0
+
+#: How long a subsystem may take to tell, in seconds.
+TIME_LIMIT = 1.0
 
 _DEFAULTS: dict[str, Any] = {'path': None, 'port': None, 'host': '127.0.0.1'}
 
@@ -95,7 +99,7 @@ async def scrape(request: web.BaseRequest) -> web.Response:
     """Give the numbers of all processes of the service."""
     from colibris.metrics import exposition
 
-    refresh()
+    await refresh()
     folder = os.environ.get(FOLDER)
     if folder is None:
         body = exposition.render(numbers().read())
@@ -108,15 +112,19 @@ scrape.hidden = True  # type: ignore[attr-defined]
 scrape.throttle = None  # type: ignore[attr-defined]
 
 
-def refresh() -> None:
+async def refresh() -> None:
     """Look up what subsystems tell of themselves now."""
     known = numbers()
     known.values[known.place(_IN_FLIGHT)] = timeouts.in_flight()
     for subsystem in subsystems.opened():
         try:
-            _take(subsystem.measures())
-        except Exception:
-            logger.exception('%s cannot tell its numbers', subsystem.name)
+            measures = subsystem.measures()
+            if inspect.isawaitable(measures):
+                async with asyncio.timeout(TIME_LIMIT):
+                    measures = await measures
+            _take(measures)
+        except Exception as exc:
+            logger.warning('%s cannot tell its numbers: %s', subsystem.name, exc or type(exc).__name__)
 
 
 _IN_FLIGHT = Series('colibris_http_requests_in_flight', Kind.GAUGE, 'Requests that are being answered.')
@@ -146,7 +154,7 @@ async def running() -> AsyncIterator[None]:
 
 async def _refresh_for_ever() -> None:
     while True:
-        refresh()
+        await refresh()
         await asyncio.sleep(PERIOD)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from colibris.measures import Kind, Measure
 from colibris.taskqueue.messages import Failure, Status
 
 
@@ -61,3 +63,16 @@ class TaskInfo:
     created: float
     finished: float | None = None
     failure: Failure | None = None
+
+
+def measures(stats: Stats) -> Iterator[Measure]:
+    """Yield *stats* as numbers for metrics; all processes see the same queues."""
+    kind = Kind.SHARED_GAUGE
+    for queue in stats.queues:
+        labels = (('queue', queue.name),)
+        yield Measure('tasks_waiting', queue.length, kind, 'Tasks that wait to be run.', labels)
+        yield Measure('tasks_oldest_seconds', queue.oldest or 0.0, kind, 'Age of the oldest task that waits.', labels)
+    yield Measure('tasks_delayed', stats.delayed, kind, 'Tasks that wait for their time.')
+    yield Measure('tasks_running', stats.running, kind, 'Tasks that are being run.')
+    yield Measure('tasks_dead', stats.dead, kind, 'Tasks that failed for good and are kept.')
+    yield Measure('tasks_workers', len(stats.workers), kind, 'Worker processes that are alive.')

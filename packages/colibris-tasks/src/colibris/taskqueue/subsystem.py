@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 from colibris import plugins, transactions
 from colibris.api import APIException, ServiceUnavailable
 from colibris.conf import ImproperlyConfigured, settings
+from colibris.measures import Measure
 from colibris.subsystems import Subsystem
 from colibris.taskqueue.base import Context, TaskQueueBackend
 from colibris.taskqueue.errors import TaskQueueError, TaskQueueUnavailable
 from colibris.taskqueue.functions import Functions
 from colibris.taskqueue.messages import Codec, Message
 from colibris.taskqueue.policy import OPTIONS, Policy
+from colibris.taskqueue.stats import Stats
+from colibris.taskqueue.stats import measures as stats_measures
 
 if TYPE_CHECKING:
     from colibris.taskqueue.handles import Handle
@@ -29,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 #: The shortest SECRET_KEY that is accepted outside of DEBUG, in bytes.
 _SHORTEST_SECRET = 32
+#: How old the numbers for metrics may be, in seconds.
+_STATS_PERIOD = 5.0
 #: How long the cancellation of a task that nobody waits for any more may take, in seconds.
 _CANCELLATION = 5.0
 
@@ -48,6 +53,8 @@ class TaskQueueSubsystem(Subsystem[TaskQueueBackend]):
         self._policy: Policy | None = None
         self._testing = ''
         self._background: set[asyncio.Task[Any]] = set()
+        #: When the engine was asked for its numbers, and what it said.
+        self._stats: tuple[float, Stats] | None = None
 
     def options(self, value: object) -> Mapping[str, object]:
         return {key: option for key, option in super().options(value).items() if key not in OPTIONS}
@@ -89,7 +96,7 @@ class TaskQueueSubsystem(Subsystem[TaskQueueBackend]):
             from colibris.taskqueue import outbox
 
             await outbox.close()
-        self._policy = None
+        self._policy = self._stats = None
         await super().close()
 
     def model_modules(self) -> tuple[str, ...]:
@@ -138,6 +145,13 @@ class TaskQueueSubsystem(Subsystem[TaskQueueBackend]):
                 await backend.cancel(task_id)
         except (TaskQueueError, TimeoutError) as exc:
             logger.warning('task %s could not be cancelled, it may run: %s', task_id, exc or type(exc).__name__)
+
+    async def measures(self) -> Iterable[Measure]:
+        """Tell what the queue holds: asked of the engine every few seconds at most."""
+        now = asyncio.get_running_loop().time()
+        if self._stats is None or now - self._stats[0] >= _STATS_PERIOD:
+            self._stats = now, await self.backend.stats()
+        return stats_measures(self._stats[1])
 
     def beside_worker(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what runs in a worker process beside the tasks: the schedule, and the relay of the outbox."""
