@@ -17,8 +17,9 @@ import msgspec
 from aiohttp import web
 
 from colibris.conf import settings
-from colibris.logs.context import current_request_id, current_trace_id, of_request
+from colibris.logs.context import current_request_id, current_trace_id, of_request, route_of
 from colibris.logs.formatters import JSONFormatter, timestamp
+from colibris.security import ACCOUNT, NOBODY, account_key
 
 logger = logging.getLogger('colibris.access')
 
@@ -27,7 +28,7 @@ PERIOD = 0.1
 MOST_WAITING = 1000
 
 
-class Line(msgspec.Struct, omit_defaults=True):
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
     """What is told of one request, as `JSONFormatter` writes it."""
 
     time: str
@@ -55,9 +56,9 @@ class Batch:
 
     def add(self, request: web.Request, status: int, seconds: float) -> None:
         """Tell of *request* soon."""
-        told = of_request(request)
-        account = told.get('account')
-        method, route = told['method'], told['route']
+        who = request._state.get(ACCOUNT, NOBODY)
+        account = None if who is NOBODY else account_key(who)
+        method, route = request._method, route_of(request)
         self._lines.append(
             Line(
                 timestamp(time.time()),
