@@ -302,3 +302,15 @@ async def test_each_worker_tells_the_numbers_of_all(project_folder):
         await process.wait()
     name = 'colibris_http_requests_total{method="GET",route="/health/live",status="200"}'
     assert [each[name] for each in found] == [40] * 6
+
+
+def test_a_port_that_another_service_has_is_not_shared(project):
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        project(settings=f"METRICS = {{'port': {port}}}")
+        with pytest.raises(ImproperlyConfigured, match=f'port {port} of 127.0.0.1 cannot be listened on'):
+            metrics.check_port()
+    metrics.check_port()

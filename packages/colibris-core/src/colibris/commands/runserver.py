@@ -181,7 +181,7 @@ def _shared_metrics() -> Iterator[None]:
         return
     from colibris import metrics
 
-    metrics.options()
+    metrics.check_port()
     with TemporaryDirectory(prefix='colibris-metrics-') as folder:
         os.environ[metrics.FOLDER] = folder
         yield

@@ -36,10 +36,11 @@ class Running:
 
     __slots__ = ('expired', 'request', 'since', 'task')
 
-    def __init__(self, request: web.Request, task: asyncio.Task[Any], since: float) -> None:
+    def __init__(self, request: web.Request, task: asyncio.Task[Any]) -> None:
         self.request = request
         self.task = task
-        self.since = since
+        #: When it was first looked at; nearly all are answered before that.
+        self.since: float | None = None
         self.expired = False
 
     def limit(self, default: float | None) -> float | None:
@@ -72,12 +73,12 @@ class Watch:
 
     def begin(self, request: web.Request) -> Running:
         """Look after *request*, which the current task answers."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
+        task = asyncio.current_task()
         assert task is not None
-        running = Running(request, task, loop.time())
+        running = Running(request, task)
         self._running.add(running)
         if self._timer is None:
+            loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._period, self._look, loop)
         return running
 
@@ -90,7 +91,7 @@ class Watch:
         for running in self._running:
             if running.expired or running.request.writer.output_size > 0:
                 continue
-            if running.waits_for_client():
+            if running.since is None or running.waits_for_client():
                 running.since = now
                 continue
             limit = running.limit(self._limit)

@@ -4,6 +4,6 @@ They are served at a path of the service, or at a port of their own. Where sever
 for all.
 """
 
-from colibris.metrics.setup import FOLDER, observer, options, prepare, running
+from colibris.metrics.setup import FOLDER, check_port, observer, options, prepare, running
 
-__all__ = ['FOLDER', 'observer', 'options', 'prepare', 'running']
+__all__ = ['FOLDER', 'check_port', 'observer', 'options', 'prepare', 'running']

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -65,6 +66,24 @@ def options() -> Options | None:
     if find_spec('prometheus_client') is None:
         raise _wrong("needs the module 'prometheus_client': pip install 'colibris[metrics]'")
     return found
+
+
+def check_port() -> None:
+    """Raise ImproperlyConfigured if the port of the metrics is taken; the processes of one service share it later."""
+    found = options()
+    if found is None or found.port is None:
+        return
+    with socket.socket(socket.AF_INET6 if ':' in found.host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((found.host, found.port))
+            sock.listen()
+        except OSError as exc:
+            raise _taken(found.host, found.port, exc) from exc
+
+
+def _taken(host: str, port: int, error: OSError) -> ImproperlyConfigured:
+    return _wrong(f'port {port} of {host} cannot be listened on: {error.strerror or error}')
 
 
 def _wrong(problem: str) -> ImproperlyConfigured:
@@ -174,5 +193,5 @@ async def _serve(host: str, port: int) -> web.ServerRunner:
         await web.TCPSite(runner, host, port, reuse_port=FOLDER in os.environ).start()
     except OSError as exc:
         await runner.cleanup()
-        raise _wrong(f'port {port} of {host} cannot be listened on: {exc.strerror or exc}') from exc
+        raise _taken(host, port, exc) from exc
     return runner

@@ -5,7 +5,7 @@ import fcntl
 import itertools
 import struct
 import termios
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, cast
 
 from aiohttp import StreamReader, web
@@ -22,6 +22,9 @@ from colibris.server.limits import MIN_BODY_RATE, WRITE_TIMEOUT, Limits
 
 #: How often connections are looked after, in seconds.
 PERIOD = 1.0
+
+#: How many connections are looked after before others may run.
+_LOOKED_AFTER_AT_ONCE = 500
 
 #: Among how many connections an idle one is looked for.
 _MOST_LOOKED_AT = 100
@@ -217,9 +220,16 @@ class Server(WebServer):
     def _look(self) -> None:
         """Look after all connections."""
         self._timer = self._loop.call_later(PERIOD, self._look)
+        self._look_at(iter(cast('list[Connection]', self.connections)))
+
+    def _look_at(self, left: Iterator[Connection]) -> None:
+        """Look after the next ones of those that are *left*, then let requests run."""
         now = self._loop.time()
-        for connection in cast('list[Connection]', self.connections):
+        connection = None
+        for connection in itertools.islice(left, _LOOKED_AFTER_AT_ONCE):
             connection.look_after(now, self._limits)
+        if connection is not None:
+            self._loop.call_soon(self._look_at, left)
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # aiohttp's
         self._timer.cancel()
