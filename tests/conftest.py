@@ -1,9 +1,13 @@
 """What the tests that cross packages share: the distributions, built once, and an environment that has them."""
 
+import os
 import shutil
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from workspace import PACKAGES, Distributions, Environment, make_environment, run
 
 
@@ -30,3 +34,29 @@ def environment(distributions: Distributions, tmp_path_factory: pytest.TempPathF
     meta = next(wheel for wheel in wheels if wheel.name.startswith('colibris-'))
     environment.install(*(f'{wheel}[all]' if wheel == meta else wheel for wheel in wheels))
     return environment
+
+
+CHROMIUM = os.environ.get('COLIBRIS_TEST_CHROMIUM', '/usr/bin/chromium')
+OPTIONS = [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+]
+
+
+@pytest.fixture(scope='module')
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).is_file():
+        message = f'no Chromium at {CHROMIUM}; COLIBRIS_TEST_CHROMIUM may name another one'
+        if os.environ.get('CI'):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()

@@ -1,7 +1,6 @@
 """The page of the API's documentation, in a browser."""
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,19 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from demo import make_demo, make_key, serve_demo
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
-
-CHROMIUM = os.environ.get('COLIBRIS_TEST_CHROMIUM', '/usr/bin/chromium')
-OPTIONS = [
-    '--headless',
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-]
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 
 
 @dataclass
@@ -75,19 +62,6 @@ def key(folder: Path) -> str:
 def service(folder: Path) -> Iterator[str]:
     with serve_demo(folder) as address:
         yield address
-
-
-@pytest.fixture(scope='module')
-def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).is_file():
-        message = f'no Chromium at {CHROMIUM}; COLIBRIS_TEST_CHROMIUM may name another one'
-        if os.environ.get('CI'):
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
