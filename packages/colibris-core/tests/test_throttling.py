@@ -290,3 +290,19 @@ async def test_requests_at_the_same_time_do_not_slip_through():
     taken = await asyncio.gather(*(counts.take('key', window) for _ in range(50)))
     assert sum(each[0] for each in taken) == 10
     assert max(counts._cache.values.values()) == 10
+
+
+async def test_a_cache_that_does_not_answer_holds_up_one_request_only(serve, monkeypatch):
+    class Hanging:
+        asked = 0
+
+        async def get_many(self, keys):
+            Hanging.asked += 1
+            await asyncio.sleep(60)
+
+    client = await serve()
+    cache = SimpleNamespace(name='cache', backend=Hanging())
+    monkeypatch.setattr(throttling.subsystems, 'opened', lambda: (cache,))
+    monkeypatch.setattr(throttling, 'CACHE_LIMIT', 0.1)
+    assert await statuses(client, '/own', 3) == [200, 429, 429]
+    assert Hanging.asked == 1

@@ -8,6 +8,7 @@ them, and in the memory of the process otherwise, and as long as the cache is aw
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import math
@@ -28,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 #: How many counts are kept in memory; the ones that were not used for longest make room.
 MAX_COUNTS = 50_000
+
+#: How long a cache may take to count a request, and how long it is left alone if it failed, in seconds.
+CACHE_LIMIT = 0.5
+CACHE_PAUSE = 5.0
 
 #: What a view says that does not say how often it may be used: as often as THROTTLE says.
 DEFAULT = 'default'
@@ -157,28 +162,33 @@ class SharedCounts:
 _PREFIX = 'colibris.throttle.'
 _memory = MemoryCounts()
 _warned = -math.inf
+_away_until = -math.inf
 
 
 def forget() -> None:
     """Begin to count anew in memory; for tests."""
-    global _memory
-    _memory = MemoryCounts()
+    global _memory, _away_until
+    _memory, _away_until = MemoryCounts(), -math.inf
 
 
 Counts = MemoryCounts | SharedCounts
 
 
 def _counts() -> Counts:
-    """Return where requests are counted while all is well."""
+    """Return where requests are counted: in the cache, unless it failed just now."""
+    if time.monotonic() < _away_until:
+        return _memory
     cache = next((subsystem.backend for subsystem in subsystems.opened() if subsystem.name == 'cache'), None)
     return _memory if cache is None else SharedCounts(cache)
 
 
-def _warn(error: Exception) -> None:
-    global _warned
+def _leave_alone(error: Exception) -> None:
+    """Count in memory for a while, as each request would wait for a cache that does not answer."""
+    global _warned, _away_until
+    _away_until = time.monotonic() + CACHE_PAUSE
     if time.monotonic() - _warned > 60:
         _warned = time.monotonic()
-        logger.warning('requests are counted in memory only, as the cache is away: %s', error)
+        logger.warning('requests are counted in memory only, as the cache is away: %r', error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +206,14 @@ class Throttle:
         who = address_key(request.remote) if key is None else f'account.{key}'
         counts = _counts()
         try:
-            await self._count(request, who, counts)
+            async with asyncio.timeout(None if counts is _memory else CACHE_LIMIT):
+                await self._count(request, who, counts)
         except TooManyRequests:
             raise
         except Exception as exc:
             if counts is _memory:
                 raise
-            _warn(exc)
+            _leave_alone(exc)
             await self._count(request, who, _memory)
 
     async def _count(self, request: web.Request, who: str, counts: Counts) -> None:
