@@ -19,7 +19,7 @@ from aiosignal import Signal
 
 from colibris import health, middleware, plugins, readiness, responses, routes, security, subsystems
 from colibris.conf import ImproperlyConfigured, settings
-from colibris.edge import access, headers
+from colibris.edge import access, headers, timeouts
 from colibris.endpoints import Endpoint, endpoints
 from colibris.health import HealthException
 from colibris.pipeline import Pipeline
@@ -61,7 +61,9 @@ def create_app() -> web.Application:
 
 async def _lifespan(app: web.Application) -> AsyncIterator[None]:
     async with subsystems.running(), _initialised(app):
-        check_guarded(endpoints(app))
+        found = endpoints(app)
+        check_guarded(found)
+        timeouts.check(found)
         if settings.API_DOCS_PATH is not None:
             from colibris import openapi
 

@@ -59,7 +59,7 @@ async def test_lines_for_the_console_are_written_together_a_moment_later(serve, 
     await asyncio.sleep(0.3)
     lines = [json.loads(line) for line in console.getvalue().splitlines()]
     assert [line['request_id'] for line in lines[:3]] == ['id-0', 'id-1', 'id-2']
-    assert (lines[3]['status'], lines[3]['route'], lines[3]['message'][:21]) == (404, None, 'GET no route: 404 in ')
+    assert (lines[3]['status'], lines[3]['route'], lines[3]['message']) == (404, None, 'GET no route: 404')
 
 
 async def test_they_say_what_logging_would(serve, console, monkeypatch):
@@ -97,7 +97,7 @@ async def test_a_line_tells_how_the_request_was_answered(serve, logged):
     (line,) = logged()
     assert (line['method'], line['route'], line['status'], line['request_id']) == ('GET', '/who', 200, 'abc')
     assert (line['remote'], line['level'], 0 < line['duration'] < 5) == ('127.0.0.1', 'INFO', True)
-    assert line['message'].startswith('GET /who: 200 in ')
+    assert line['message'] == 'GET /who: 200'
 
 
 @pytest.mark.parametrize(('path', 'status'), [('/taken', 409), ('/nothing', 404), ('/streamed', 200)])

@@ -113,9 +113,9 @@ async def test_a_view_may_take_longer_or_must_be_faster(serve):
     assert (await client.get('/plain')).status == 503
 
 
-async def test_without_the_setting_views_still_say_how_long(serve):
-    client = await serve('REQUEST_TIMEOUT = None')
-    assert (await client.get('/hasty')).status == 503
+async def test_a_view_cannot_have_a_limit_where_limits_are_off(serve):
+    with pytest.raises(ImproperlyConfigured, match=r'HastyView sets request_timeout, but REQUEST_TIMEOUT .* is None'):
+        await serve('REQUEST_TIMEOUT = None')
 
 
 async def test_a_handler_that_catches_its_end_may_answer_itself(serve):

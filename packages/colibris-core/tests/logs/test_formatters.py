@@ -76,6 +76,12 @@ def test_the_request_is_told_in_both_forms(lines):
     assert found[1].endswith('shop.orders: seen [abc-123]')
 
 
+def test_text_tells_how_long_a_request_took(lines):
+    logger, found = lines(TextFormatter())
+    logger.info('GET /who: 200', extra={'duration': 0.0123})
+    assert found[0].endswith('GET /who: 200 in 12.3 ms')
+
+
 JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl'
 
 

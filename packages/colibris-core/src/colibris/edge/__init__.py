@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from colibris.edge import compression, cors, hosts, observing, proxies, requestids, timeouts, traces
+from colibris.edge import attending, compression, cors, hosts, proxies, traces
 from colibris.edge.layer import Handle, Layer
 
 __all__ = ['surround']
 
 LAYERS: Sequence[Layer] = (
-    requestids.layer,
-    observing.layer,
+    attending.layer,
     proxies.layer,
     traces.layer,
     hosts.layer,
     cors.layer,
     compression.layer,
-    timeouts.layer,
 )
 
 

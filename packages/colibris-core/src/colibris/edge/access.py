@@ -15,13 +15,17 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 
 from colibris.conf import settings
-from colibris.logs.context import current_request_id, current_trace_id, of_request, route_of
+from colibris.logs.context import current_request_id, of_request, route_of
 from colibris.logs.formatters import JSONFormatter, timestamp
 from colibris.security import ACCOUNT, NOBODY, account_key
 
 logger = logging.getLogger('colibris.access')
+
+#: The trace to which a request belonged; it is over when the request is told of.
+TRACE_ID = web.RequestKey('trace_id', str)
 
 #: How long lines wait to be written together, in seconds, and how many of them at most.
 PERIOD = 0.1
@@ -52,19 +56,24 @@ class Batch:
         self._handler = handler
         self._lines: list[Line] = []
         self._timer: asyncio.TimerHandle | None = None
+        #: The route and the message, by the route itself, method and status.
+        self._said: dict[tuple[object, str, int], tuple[str | None, str]] = {}
         self._encode = msgspec.json.Encoder().encode_lines
 
     def add(self, request: web.Request, status: int, seconds: float) -> None:
         """Tell of *request* soon."""
-        who = request._state.get(ACCOUNT, NOBODY)
+        state = request._state
+        who = state.get(ACCOUNT, NOBODY)
         account = None if who is NOBODY else account_key(who)
-        method, route = request._method, route_of(request)
+        method, match_info = request._method, request._match_info
+        place = None if match_info is None else match_info._route
+        route, message = self._said.get((place, method, status)) or self._say(request, place, status)
         self._lines.append(
             Line(
                 timestamp(time.time()),
                 'ERROR' if status >= 500 else 'INFO',
                 logger.name,
-                _message(method, route, status, seconds),
+                message,
                 method,
                 route,
                 status,
@@ -73,7 +82,7 @@ class Batch:
                 # a token may hold halves of characters
                 account if account is None or account.isascii() else account.encode(errors='replace').decode(),
                 current_request_id(),
-                current_trace_id(),
+                state.get(TRACE_ID),
             )
         )
         if self._timer is None:
@@ -81,6 +90,14 @@ class Batch:
         elif len(self._lines) >= MOST_WAITING:
             self._timer.cancel()
             self.write()
+
+    def _say(self, request: web.Request, place: object, status: int) -> tuple[str | None, str]:
+        """Return the route of *request*, and the message of its line."""
+        method, route = request.method, route_of(request)
+        said = route, _message(method, route, status)
+        if method in METH_ALL and route is not None:  # there are as many others as clients think of
+            self._said[place, method, status] = said
+        return said
 
     def write(self) -> None:
         """Write what waits."""
@@ -152,18 +169,18 @@ def only_handler() -> logging.StreamHandler[Any] | None:
 def write(request: web.Request, status: int, seconds: float) -> None:
     """Write the line of one request by the means of logging."""
     told: dict[str, Any] = of_request(request)
-    for name, value in (('request_id', current_request_id()), ('trace_id', current_trace_id())):
+    for name, value in (('request_id', current_request_id()), ('trace_id', request.get(TRACE_ID))):
         if value is not None:
             told[name] = value
     told.update(status=status, duration=round(seconds, 6), remote=request.remote)
     level = logging.ERROR if status >= 500 else logging.INFO
-    record = _record(level, _message(told['method'], told['route'], status, seconds), ())
+    record = _record(level, _message(told['method'], told['route'], status), ())
     vars(record).update(told)
     logger.handle(record)
 
 
-def _message(method: str, route: str | None, status: int, seconds: float) -> str:
-    return f'{method} {route or "no route"}: {status} in {seconds * 1000:.1f} ms'
+def _message(method: str, route: str | None, status: int) -> str:
+    return f'{method} {route or "no route"}: {status}'
 
 
 def _record(level: int, message: str, arguments: tuple[object, ...]) -> logging.LogRecord:

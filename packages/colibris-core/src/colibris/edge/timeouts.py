@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import StreamReader, web
 
 from colibris import api
-from colibris.conf import settings
-from colibris.edge.layer import Handle, refuse
+from colibris.conf import ImproperlyConfigured, settings
+from colibris.edge.layer import refuse
+from colibris.endpoints import Endpoint
 from colibris.logs.context import route_of
 from colibris.throttling import DEFAULT
 
@@ -31,74 +33,57 @@ class TookTooLong(api.ServiceUnavailable):
     default_message = 'the request took too long and was cancelled'
 
 
-class Running:
-    """A request that is being answered."""
-
-    __slots__ = ('expired', 'request', 'since', 'task')
-
-    def __init__(self, request: web.Request, task: asyncio.Task[Any]) -> None:
-        self.request = request
-        self.task = task
-        #: When it was first looked at; nearly all are answered before that.
-        self.since: float | None = None
-        self.expired = False
-
-    def limit(self, default: float | None) -> float | None:
-        """Return how long it may take: what its view says by ``request_timeout``, or *default*."""
-        handler: Any = getattr(self.request._match_info, 'handler', None)
-        endpoint = getattr(handler, 'endpoint', None)
-        if endpoint is None:  # of aiohttp's own routes
-            endpoint = getattr(handler, self.request.method.lower(), handler)
-        said: Any = getattr(endpoint, 'request_timeout', getattr(handler, 'request_timeout', DEFAULT))
-        return default if said == DEFAULT else said
-
-    def waits_for_client(self) -> bool:
-        """Tell whether its body is still to come; how long that may take is the connection's matter."""
-        request = self.request
-        body = request._payload
-        return isinstance(body, StreamReader) and not body.is_eof() and not request._protocol._reading_paused
-
-
 class Watch:
     """Looks after the requests that are being answered; *limit* is in seconds."""
 
     def __init__(self, limit: float | None, period: float) -> None:
         self._limit = limit
         self._period = period
-        self._running: set[Running] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        #: The requests that are being answered, and the tasks that do so, by the ids of the former.
+        self.running: dict[int, tuple[web.Request, asyncio.Task[Any]]] = {}
+        #: Since when those are looked after that have been here for a while.
+        self._since: dict[int, float] = {}
+        #: Those that were cancelled.
+        self.expired: set[int] = set()
+        #: When they are looked after next; None while there are none.
+        self.timer: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
-        return len(self._running)
-
-    def begin(self, request: web.Request) -> Running:
-        """Look after *request*, which the current task answers."""
-        task = asyncio.current_task()
-        assert task is not None
-        running = Running(request, task)
-        self._running.add(running)
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._period, self._look, loop)
-        return running
-
-    def end(self, running: Running) -> None:
-        """Let go of a request that is answered."""
-        self._running.discard(running)
+    def begin(self) -> None:
+        """Begin to look, as there is a request."""
+        loop = asyncio.get_running_loop()
+        self.timer = loop.call_later(self._period, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for running in self._running:
-            if running.expired or running.request.writer.output_size > 0:
+        since, self._since = self._since, {}
+        for key, (request, task) in self.running.items():
+            if key in self.expired or request.writer.output_size > 0:
                 continue
-            if running.since is None or running.waits_for_client():
-                running.since = now
-                continue
-            limit = running.limit(self._limit)
-            if limit is not None and now - running.since > limit:
-                running.expired = True
-                running.task.cancel()
-        self._timer = loop.call_later(self._period, self._look, loop) if self._running else None
+            begun = since.get(key)
+            if begun is None or _waits_for_client(request):
+                begun = now
+            self._since[key] = begun
+            limit = _limit(request, self._limit)
+            if limit is not None and now - begun > limit:
+                self.expired.add(key)
+                task.cancel()
+        self.timer = loop.call_later(self._period, self._look, loop) if self.running else None
+
+
+def _limit(request: web.Request, default: float | None) -> float | None:
+    """Return how long *request* may take: what its view says by ``request_timeout``, or *default*."""
+    handler: Any = getattr(request._match_info, 'handler', None)
+    endpoint = getattr(handler, 'endpoint', None)
+    if endpoint is None:  # of aiohttp's own routes
+        endpoint = getattr(handler, request.method.lower(), handler)
+    said: Any = getattr(endpoint, 'request_timeout', getattr(handler, 'request_timeout', DEFAULT))
+    return default if said == DEFAULT else said
+
+
+def _waits_for_client(request: web.Request) -> bool:
+    """Tell whether the body of *request* is still to come; how long that may take is the connection's matter."""
+    body = request._payload
+    return isinstance(body, StreamReader) and not body.is_eof() and not request._protocol._reading_paused
 
 
 _watch: Watch | None = None
@@ -106,27 +91,31 @@ _watch: Watch | None = None
 
 def in_flight() -> int:
     """Return how many requests this process answers at the moment."""
-    return 0 if _watch is None else len(_watch)
+    return 0 if _watch is None else len(_watch.running)
 
 
-def layer(handle: Handle) -> Handle:
-    """Cancel what takes longer than REQUEST_TIMEOUT, or than its view says."""
+def check(found: Iterable[Endpoint]) -> None:
+    """Raise ImproperlyConfigured if a view has a limit of its own and REQUEST_TIMEOUT has switched limits off."""
+    if settings.REQUEST_TIMEOUT is not None:
+        return
+    for endpoint in found:
+        if isinstance(endpoint.request_timeout, int | float):
+            raise ImproperlyConfigured(
+                f'{endpoint.name} sets request_timeout, but REQUEST_TIMEOUT ({settings.source("REQUEST_TIMEOUT")}) is '
+                'None, which switches all limits off: set it to a number of seconds',
+                setting='REQUEST_TIMEOUT',
+            )
+
+
+def new_watch() -> Watch:
+    """Return what looks after the requests of an application, by REQUEST_TIMEOUT and what views say."""
     global _watch
     limit = settings.REQUEST_TIMEOUT
-    watch = _watch = Watch(limit, PERIOD if limit is None else min(PERIOD, limit / 4))
+    _watch = Watch(limit, PERIOD if limit is None else min(PERIOD, limit / 4))
+    return _watch
 
-    async def watched(request: web.Request) -> web.StreamResponse:
-        running = watch.begin(request)
-        try:
-            return await handle(request)
-        except asyncio.CancelledError:
-            if not running.expired or running.task.cancelling() > 1:
-                raise
-            logger.error('%s %s took longer than allowed and was cancelled', request.method, route_of(request))
-            return refuse(request, TookTooLong())
-        finally:
-            watch.end(running)
-            if running.expired:  # the answer is sent by the same task
-                running.task.uncancel()
 
-    return watched
+def refusal(request: web.Request) -> web.Response:
+    """Answer *request*, which was cancelled."""
+    logger.error('%s %s took longer than allowed and was cancelled', request.method, route_of(request))
+    return refuse(request, TookTooLong())

@@ -40,6 +40,8 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # logging's name
         line = super().formatMessage(record)
+        if isinstance(duration := getattr(record, 'duration', None), float):  # of a request, by the access log
+            line = f'{line} in {duration * 1000:.1f} ms'
         request_id = getattr(record, 'request_id', None) or context().get('request_id')
         return f'{line} [{request_id}]' if request_id else line
 

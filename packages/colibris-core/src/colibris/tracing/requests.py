@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.instrumentation import aiohttp_server
 
 from colibris.conf import ImproperlyConfigured
+from colibris.edge.access import TRACE_ID
 from colibris.edge.layer import Handle
 from colibris.logs.context import current_request_id, route_of
 from colibris.tracing.clean import CleanProvider, note_error
@@ -81,6 +82,7 @@ def _has_url(request: web.Request) -> bool:
 
 def _name(span: trace.Span, request: web.Request) -> None:
     """Name *span* by the route: what is in its place in the path may be a secret."""
+    request[TRACE_ID] = trace.format_trace_id(span.get_span_context().trace_id)
     if (route := route_of(request)) is not None:
         span.update_name(aiohttp_server.get_default_span_name(request))
         span.set_attribute('http.route', route)
