@@ -66,6 +66,12 @@ async def test_what_never_reaches_a_view_is_a_span_too(serve, spans):
     assert [(span.name, span.attributes['http.status_code']) for span in servers(spans)] == [('GET', 400)]
 
 
+async def test_what_a_trusted_proxy_says_is_told(serve, spans):
+    client = await serve("TRUSTED_PROXIES = ['127.0.0.1']")
+    assert (await client.get('/items/1', headers={'X-Forwarded-For': '1.2.3.4', 'X-Forwarded-Proto': 'https'})).ok
+    assert [span.attributes['http.scheme'] for span in servers(spans)] == ['https']
+
+
 async def test_a_host_that_is_none_is_answered_as_without_tracing(serve, spans):
     client = await serve()
     assert (await client.get('/items/1', headers={'Host': 'a:b:c'})).status == 200
