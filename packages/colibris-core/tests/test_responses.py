@@ -13,12 +13,15 @@ from colibris.responses import JSONResponse, finish, indifferent, on_response
 BODY = b'{"a":"\xc3\xa9"}'
 
 
-def ours(status=200, body=BODY):
-    return JSONResponse(body, status)
+def ours(status=200, body=BODY, location=None):
+    return JSONResponse(body, status, location)
 
 
-def theirs(status=200, body=BODY):
-    return web.Response(body=body, status=status, content_type='application/json')
+def theirs(status=200, body=BODY, location=None):
+    response = web.Response(body=body, status=status, content_type='application/json')
+    if location is not None:
+        response.headers['Location'] = location
+    return response
 
 
 def untouched(make):
@@ -46,6 +49,14 @@ def with_status(status):
 
 def with_body(body):
     return lambda make: untouched(lambda: make(body=body))
+
+
+def with_location(change=None):
+    def handler_of(make):
+        handler = untouched if change is None else changed(change)
+        return handler(lambda: make(201, location='/a/7'))
+
+    return handler_of
 
 
 def hooked(make):
@@ -136,6 +147,11 @@ HANDLERS = {
     'compressed': changed(lambda response: response.enable_compression()),
     'compressed by force': changed(lambda response: response.enable_compression(ContentCoding.gzip)),
     'only looked at': changed(lambda response: (response.headers, response.reason, response.content_length)),
+    'a location': with_location(),
+    'a location, looked at': with_location(lambda response: response.headers['Location']),
+    'a location and a cookie': with_location(lambda response: response.set_cookie('a', 'b')),
+    'another location': with_location(lambda response: response.headers.update({'Location': '/b'})),
+    'a location, compressed': with_location(lambda response: response.enable_compression()),
     'a hook': hooked,
     'prepared by itself': prepared_by_itself,
     'prepared and written to': prepared_and_written_to,
@@ -257,6 +273,22 @@ async def test_after_it_was_sent_it_has_the_headers_that_were_sent(serve):
     for name in ('status', 'reason', 'body', 'body_length', 'content_length', 'prepared', 'keep_alive', 'content_type'):
         assert getattr(own, name) == getattr(other, name), name
     assert repr(own) == '<JSONResponse OK eof>'
+
+
+async def test_a_location_is_among_the_headers_that_were_sent(serve):
+    sent = []
+
+    async def handler(request):
+        sent.append(response := JSONResponse(BODY, 201, '/a/7'))
+        return response
+
+    await ask(await serve(handler), REQUESTS['HTTP/1.1'])
+    assert sent[0].headers['Location'] == '/a/7'
+
+
+def test_a_location_is_one_line():
+    with pytest.raises(ValueError, match='line break'):
+        JSONResponse(BODY, 201, '/a\r\nX-Other: b')
 
 
 async def test_the_access_log_tells_what_was_sent(aiohttp_server, caplog):

@@ -137,7 +137,10 @@ class Endpoint:
 
     def respond(self, answer: Any) -> web.StreamResponse:
         """Turn what a view returned into a response: a response as it is, data as JSON by the response schema."""
-        if type(answer) is not dict:
+        kind = type(answer)
+        if kind is JSONResponse:  # which is found out faster than of a class that others may register with
+            return cast('JSONResponse', answer)
+        if kind is not dict and kind is not api.Encoded:
             if isinstance(answer, web.StreamResponse):
                 return answer
             if answer is None:

@@ -94,11 +94,17 @@ class JSONResponse(web.Response):
     __http_exception__ = False
     _zlib_executor = None
     _zlib_executor_size = MAX_SYNC_CHUNK_SIZE
+    #: The header Location, if it has one from the beginning.
+    _location: str | None = None
 
-    def __init__(self, body: bytes, status: int = 200) -> None:
+    def __init__(self, body: bytes, status: int = 200, location: str | None = None) -> None:
         # No more attributes than these: each further one tells that somebody has changed the response.
         self._body = body
         self._status = status
+        if location is not None:
+            if '\r' in location or '\n' in location:
+                raise ValueError('the header Location cannot hold a line break')
+            self._location = location
 
     def __getattr__(self, name: str) -> Any:
         make = _MISSING.get(name)
@@ -114,7 +120,7 @@ class JSONResponse(web.Response):
         line = _LINES.get(self._status)
         writer = request._payload_writer
         if (
-            len(attributes) != (2 if headers is None else 3)
+            len(attributes) != 2 + (headers is not None) + ('_location' in attributes)
             or line is None
             or not _is_plain(request)
             or type(writer) is not StreamWriter
@@ -127,7 +133,9 @@ class JSONResponse(web.Response):
         self._payload_writer = writer
         writer.length = size = len(self._body)  # type: ignore[arg-type]  # bytes
         if headers is None:
-            self._head = writer._headers_buf = _START % (line, size, _rest(), _lines(request))
+            location = self._location
+            place = b'' if location is None else f'Location: {location}\r\n'.encode()
+            self._head = writer._headers_buf = _START % (line, place, size, _rest(), _lines(request))
             writer._headers_written = False
         else:
             self._head = b''
@@ -154,7 +162,10 @@ def _headers(response: JSONResponse) -> CIMultiDict[str]:
     """Return the headers that *response* has, before anybody changed them or after they were sent."""
     head: bytes | None = response.__dict__.get('_head')
     if not head:
-        return CIMultiDict({hdrs.CONTENT_TYPE: JSON})
+        headers = CIMultiDict({hdrs.CONTENT_TYPE: JSON})
+        if response._location is not None:
+            headers[hdrs.LOCATION] = response._location
+        return headers
     lines = (line.partition(': ') for line in head.decode().split('\r\n')[1:-2])
     return CIMultiDict((name, value) for name, _, value in lines)
 
@@ -191,7 +202,7 @@ _LINES = {
     for status in HTTPStatus
     if status >= 200 and status not in EMPTY_BODY_STATUS_CODES
 }
-_START = b'%b\r\nContent-Type: ' + JSON.encode() + b'\r\nContent-Length: %d\r\n%b%b\r\n'
+_START = b'%b\r\nContent-Type: ' + JSON.encode() + b'\r\n%bContent-Length: %d\r\n%b%b\r\n'
 
 
 def _leaves_rest(headers: CIMultiDict[str]) -> bool:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from colibris import security
 from colibris.authentication import csrf, tokens
@@ -396,13 +396,13 @@ def _verify_secret(parts: tokens.Parts, mac: hmac.HMAC | None) -> None:
 
 def _bearer(request: web.Request) -> str | None:
     """Return the bearer token of *request*, None if it has none. Raises InvalidCredentials if there are several."""
-    header = request.headers.get('Authorization')
+    header = request.headers.get(hdrs.AUTHORIZATION)
     if header is None:
         return None
     scheme, _, token = header.partition(' ')
     if scheme.lower() != 'bearer':
         return None
-    if len(request.headers.getall('Authorization')) != 1:
+    if len(request.headers.getall(hdrs.AUTHORIZATION)) != 1:
         raise InvalidCredentials
     return token.strip(' ')
 

@@ -205,7 +205,7 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
         raw: Any = idle
         self.log.debug('%s: %s', query, values)
         try:
-            rows: list[Any] = await raw.fetch(query, *values)
+            rows = await _fetch(raw, query, values)
         except BaseException as exc:
             self.note_change(raw)
             await self.checkin(raw)
@@ -252,6 +252,27 @@ class PostgreSQLTransaction(Transaction, _Statements, TransactionWrapper):
 
 
 PostgreSQLClient.transaction_class = PostgreSQLTransaction
+
+_RECORD = asyncpg.Record
+#: As it is while nobody has put something around it, such as what makes spans.
+_PLAIN_FETCH = asyncpg.Connection.fetch
+
+
+async def _fetch(raw: Any, query: str, values: list[Any]) -> list[Any]:
+    """Do as ``raw.fetch(query, *values)``, in fewer steps for a statement that *raw* has prepared already."""
+    rows: list[Any]
+    prepared = raw._stmt_cache.get((query, _RECORD, False))
+    if prepared is None or raw._query_loggers or type(raw).fetch is not _PLAIN_FETCH:
+        rows = await raw.fetch(query, *values)
+        return rows
+    try:
+        rows = await raw._protocol.bind_execute(prepared, values, '', 0, False, None)
+    except asyncpg.InvalidCachedStatementError:  # the table has changed; nothing was done, and asyncpg prepares anew
+        rows = await raw.fetch(query, *values)
+    except asyncpg.OutdatedSchemaCacheError:  # a type has changed; the statement was done, but its rows are not read
+        await raw.reload_schema_state()
+        raise
+    return rows
 
 
 class PostgreSQLBackend(ServerBackend):

@@ -52,6 +52,8 @@ class Writer:
             loaded.attribute or name: self._target(loaded.attribute or name, loaded.data_key or name, name in made)
             for name, loaded in schema.load_fields.items()
         }
+        #: Whether rows of the model may refer to others.
+        self.refers = bool(model._meta.fk_fields or model._meta.o2o_fields)
         self._labels = {target.name: target.label for target in self.targets.values() if target.name}
 
     def _target(self, key: str, label: str, made: bool) -> Target:
@@ -112,8 +114,12 @@ class Writer:
             )
         errors: dict[str, list[Any]] = {}
         values: dict[str, Any] = {}
+        targets = self.targets
         for key, value in data.items():
-            target = self.targets.get(key) or self._target(key, key, made=False)
+            target = targets.get(key) or self._target(key, key, made=False)
+            if target.check is None or (target.passes is not None and target.passes(value)):
+                values[target.name or key] = value
+                continue
             try:
                 values[target.name or key] = _checked(target, value)
             except ValidationError as exc:
@@ -174,7 +180,7 @@ def _passing(column: Any) -> Callable[[Any], bool] | None:
 
 
 def _checked(target: Target, value: Any) -> Any:
-    if target.check is None or (target.passes is not None and target.passes(value)) or isinstance(value, Model):
+    if target.check is None or isinstance(value, Model):
         return value
     return target.check.deserialize(value)
 

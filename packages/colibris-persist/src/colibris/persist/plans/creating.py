@@ -81,7 +81,8 @@ class Creating:
         return made, self._dump.json(made)
 
     def _is_listened_to(self) -> bool:
-        return any(self.model in listeners for listeners in self._listeners)
+        before, after = self._listeners
+        return self.model in before or self.model in after
 
     def _insert(self, values: dict[str, Any], client: Client) -> tuple[Rows, _Insert]:
         if self._opened is None or self._opened[0] is not client:

@@ -288,7 +288,7 @@ class ModelView(APIView):
         if writer is None:
             return data
         data = writer.fit(data)
-        if isinstance(data, dict):
+        if writer.refers and isinstance(data, dict):
             await self._check_references(data)
         return data
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
@@ -22,6 +21,7 @@ from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.relations import fetch
 from colibris.persist.views.base import Action, ModelView
 from colibris.persist.views.parts import Parts, Plan
+from colibris.responses import JSONResponse
 
 
 class _ModelView(Protocol):
@@ -115,13 +115,16 @@ class CreateMixin:
             made = await self._inserted(plan.creating, data, member.lookup if member is not None else None)
             if made is not None:
                 row, body = made
-                return _created(self.request, endpoint.respond(api.Encoded(body)), member, row.__getitem__)
+                location = None if member is None else member.address(self.request, row[member.lookup])
+                return JSONResponse(body, endpoint.status, location)
         async with self._writing(data):
             obj = await self.perform_create(data)
         if not isinstance(obj, Model):
             raise TypeError(f'{type(self).__qualname__}.perform_create must return the row that it made, not {obj!r}')
         response = endpoint.respond(await self._shown(obj))
-        return _created(self.request, response, _member(self.request, endpoint, type(obj)), partial(getattr, obj))
+        if (member := _member(self.request, endpoint, type(obj))) is not None:
+            response.headers['Location'] = member.address(self.request, getattr(obj, member.lookup))
+        return response
 
 
 class RetrieveMixin:
@@ -204,27 +207,25 @@ class _Member:
     lookup: str
     end: str
 
+    def address(self, request: web.Request, value: Any) -> str:
+        """Return the address of the row that *value* identifies, of the collection that *request* asks for."""
+        identifier = str(value) if type(value) is int else quote(str(value), safe='')
+        return f'{request._rel_url.raw_path.rstrip("/")}/{identifier}{self.end}'
+
 
 #: By application, and by path and model of a collection.
 _members: WeakKeyDictionary[web.Application, dict[tuple[str, type[Model]], _Member | None]] = WeakKeyDictionary()
 
 
-def _created(
-    request: web.Request, response: web.StreamResponse, member: _Member | None, value_of: Callable[[str], Any]
-) -> web.StreamResponse:
-    """Name the address of a new row in *response*, if it has one; *value_of* tells the row's values."""
-    if member is not None:
-        identifier = quote(str(value_of(member.lookup)), safe='')
-        response.headers['Location'] = f'{request.rel_url.raw_path.rstrip("/")}/{identifier}{member.end}'
-    return response
-
-
 def _member(request: web.Request, endpoint: Endpoint, model: type[Model]) -> _Member | None:
     """Return where rows of *model* have their addresses, if there is a view that retrieves them below this one."""
-    known = _members.setdefault(request.app, {})
+    app = request.app
+    known = _members.get(app)
+    if known is None:
+        known = _members[app] = {}
     key = endpoint.path, model
     if key not in known:
-        known[key] = _find_member(request.app, endpoint.path, model)
+        known[key] = _find_member(app, endpoint.path, model)
     return known[key]
 
 
