@@ -112,7 +112,8 @@ def _parse_moment(value: Any, convert: Callable[[Any], Any], zone: dt.tzinfo) ->
     """Read a point in time as it is written to SQLite; what is written otherwise goes to the ORM's own reader."""
     if type(value) is str and value[-6:] == '+00:00' and value[4:5] == value[7:8] == '-' and len(value) in (25, 32):
         try:
-            return dt.datetime.fromisoformat(value[:-6]).replace(tzinfo=zone)
+            moment = dt.datetime.fromisoformat(value)  # in UTC
+            return moment if zone is dt.UTC else moment.replace(tzinfo=zone)
         except ValueError:
             pass
     return convert(value)
