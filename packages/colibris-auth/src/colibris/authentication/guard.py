@@ -73,7 +73,7 @@ class Guard:
     async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
         """Return the account of *request*, None if it has none. Raises Unauthenticated or Forbidden."""
         identity = await self._identify(request, endpoint)
-        request[IDENTITY] = identity
+        request._state[IDENTITY] = identity  # the request itself is a slow mapping
         if endpoint is not None and endpoint.protected:
             if identity is None:
                 raise self._unauthenticated(api.Unauthenticated())

@@ -28,7 +28,7 @@ def guarded(endpoint: Endpoint, handler: Handler) -> Handler:
 
     @wraps(handler)
     async def admit(request: web.Request) -> web.StreamResponse:
-        request[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
+        request._state[security.ACCOUNT] = await security.current_guard().admit(request, endpoint)
         return await handler(request)
 
     if endpoint.throttle is not None:

@@ -281,10 +281,10 @@ class ModelView(APIView):
             raise RuntimeError(f'{type(self).__qualname__} serves only requests that were routed to it')
         return endpoint, self._plans[endpoint.method]
 
-    async def _fitting_body(self) -> Any:
+    async def _fitting_body(self, plan: Plan) -> Any:
         """Return the checked body with the names and values of the model's columns."""
         data = await self.get_validated_body()
-        writer = self._planned()[1].writer
+        writer = plan.writer
         if writer is None:
             return data
         data = writer.fit(data)

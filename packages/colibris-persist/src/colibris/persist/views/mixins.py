@@ -37,7 +37,7 @@ class _ModelView(Protocol):
     async def get_validated_query(self) -> Any: ...
     async def _query(self) -> QuerySet[Any]: ...
     async def _related_query(self, name: str) -> QuerySet[Any]: ...
-    async def _fitting_body(self) -> Any: ...
+    async def _fitting_body(self, plan: Plan) -> Any: ...
     async def _shown(self, obj: Any) -> Any: ...
     async def _retrieved(self, retrieving: Retrieving) -> Any: ...
     async def _inserted(
@@ -108,8 +108,8 @@ class CreateMixin:
 
     async def post(self: _Creates) -> web.StreamResponse:
         """Create."""
-        data = await self._fitting_body()
         endpoint, plan = self._planned()
+        data = await self._fitting_body(plan)
         if plan.creating is not None:
             member = _member(self.request, endpoint, self.model)
             made = await self._inserted(plan.creating, data, member.lookup if member is not None else None)
@@ -163,15 +163,16 @@ class UpdateMixin:
     async def put(self: _Updates) -> Any:
         """Replace."""
         obj = await self._object()
-        data = await self._fitting_body()
-        writer = self._planned()[1].writer
+        plan = self._planned()[1]
+        data = await self._fitting_body(plan)
+        writer = plan.writer
         if writer is not None and isinstance(data, dict):
             data = await writer.with_defaults(data)
         return await self._update(obj, data)
 
     async def patch(self: _Updates) -> Any:
         """Change."""
-        return await self._update(await self._object(), await self._fitting_body())
+        return await self._update(await self._object(), await self._fitting_body(self._planned()[1]))
 
     async def _update(self: _Updates, obj: Any, data: dict[str, Any]) -> Any:
         async with self._writing(data):
