@@ -134,7 +134,7 @@ async def serve(
     is done and connections are accepted. What the start-up raises is raised here, after all that it opened is closed.
     """
     stop = stop or Stop()
-    runner = Runner(app, limits=Limits.configured(settings), access_log=None)
+    runner = Runner(app, limits=Limits.configured(settings) if settings.loaded else None, access_log=None)
     try:
         try:
             await runner.setup()
