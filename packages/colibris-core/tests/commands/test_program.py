@@ -3,7 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from colibris import plugins
+from colibris.commands.program import Program
 
 COLIBRIS = [sys.executable, '-c', 'from colibris.commands import main; main()']
 
@@ -91,10 +95,12 @@ def test_an_unknown_command_gets_the_closest_name(project_folder, wrong, right):
     assert lines(result.stderr)[-1] == f"Error: there is no command '{wrong}'; did you mean '{right}'?"
 
 
-def test_a_command_of_a_package_that_is_not_installed_names_the_package(project_folder):
-    result = project_folder.run('runworker')
-    assert result.returncode == 2
-    assert 'pip install colibris-tasks' in result.stderr
+def test_a_command_of_a_package_that_is_not_installed_names_the_package(monkeypatch):
+    found = plugins.found
+    monkeypatch.setattr(plugins, 'found', lambda group: {k: v for k, v in found(group).items() if k != 'runworker'})
+    program = Program('manage.py')
+    with pytest.raises(click.UsageError, match='pip install colibris-tasks'):
+        program.resolve_command(click.Context(program, info_name='manage.py'), ['runworker'])
 
 
 def test_a_usage_error_exits_with_2(project_folder):

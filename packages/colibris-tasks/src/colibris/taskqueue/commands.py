@@ -57,8 +57,11 @@ def runworker(processes: int, threads: int, queues: str | None) -> None:
 
 
 def _queues(names: str | None) -> Sequence[str]:
+    from colibris.conf import settings
     from colibris.taskqueue.subsystem import subsystem
 
+    if not settings.is_set(subsystem.setting):
+        raise CommandError('there is nothing to work on: set TASK_QUEUE in settings.py')
     backend = subsystem.configure()  # what is wrong with the setting is told once, not by each process
     if not backend.has_worker:
         raise CommandError(
