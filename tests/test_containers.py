@@ -151,7 +151,8 @@ def test_the_image_serves_migrates_and_is_healthy_and_writes_nothing_but_its_dat
     (tmp_path / 'data').mkdir()
     entry = json.loads(stages['server'].last('ENTRYPOINT') or '')
     assert json.loads(stages['server'].last('CMD') or '') == ['runserver']
-    variables = in_image(built, DATABASE_NAME=str(tmp_path / 'data/shop.db'))
+    data = tmp_path / 'data'
+    variables = in_image(built, DATABASE_NAME=str(data / 'shop.db'), TASK_QUEUE_PATH=str(data / 'tasks.db'))
     command = built / 'bin' / entry[0]
     run(command, 'migrate', cwd=tmp_path / 'srv', env=variables)
     checked = (stages['server'].last('HEALTHCHECK') or '').partition('CMD ')[2]
