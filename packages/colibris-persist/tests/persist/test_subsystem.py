@@ -294,8 +294,8 @@ def test_session_and_tests_may_have_event_loops_of_their_own(
 async def test_each_worker_has_databases_of_its_own(
     shop: Callable[..., None], migrations: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv('PYTEST_XDIST_WORKER', 'gw3')
     shop(settings="DATABASE = 'sqlite:///main.db'", models=MODELS)
+    monkeypatch.setenv('PYTEST_XDIST_WORKER', 'gw3')
     async with subsystem.test_session():
         assert [file.name for file in tmp_path.glob('*.db')] == ['test_main_gw3.db']
 
