@@ -119,7 +119,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
             (package / f'{module}.py').write_text(dedent(source))
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv('PYTEST_XDIST_WORKER', raising=False)  # the names that one process uses; `database` has the worker's
+        monkeypatch.delenv('PYTEST_XDIST_WORKER', raising=False)  # `database` tells workers apart
         conf.setup('shop')
 
     yield make
