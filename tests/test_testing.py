@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from urllib.parse import urlsplit
 
 import pytest
 from demo import CURRENT
+from servers import database_server
 from workspace import clean_environment
 
 from colibris import plugins
-from colibris.persist import DatabaseBackend, url
-
-SERVERS = {
-    'postgresql': os.environ.get('COLIBRIS_TEST_POSTGRESQL') or 'postgresql://postgres@127.0.0.1:5432',
-    'mysql': os.environ.get('COLIBRIS_TEST_MYSQL') or 'mysql://root@127.0.0.1:3306',
-}
+from colibris.persist import DatabaseBackend
 
 MODELS = """
     from colibris.persist import Model, fields
@@ -231,7 +225,7 @@ class Project:
 
 @pytest.fixture(params=['sqlite', 'postgresql', 'mysql'])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
-    options = _options(request.param)
+    options = {'backend': request.param, **({} if request.param == 'sqlite' else database_server(request.param))}
     name = f'col_testing_{os.getpid()}' if request.param != 'sqlite' else str(tmp_path / 'shop.db')
     project = Project(tmp_path, request.param, options)
     project.write('pyproject.toml', '[tool.colibris]\npackage = "shop"\n')
@@ -248,21 +242,6 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     project.write('shop/tests/fixtures.py', FIXTURES)
     project.migrate('initial')
     return project
-
-
-def _options(backend: str) -> dict[str, object]:
-    if backend == 'sqlite':
-        return {'backend': 'sqlite'}
-    address = urlsplit(SERVERS[backend])
-    try:
-        socket.create_connection((address.hostname or '127.0.0.1', address.port or 0), timeout=2).close()
-    except OSError as exc:
-        if os.environ.get('CI'):
-            raise
-        pytest.skip(f'{backend} does not listen: {exc}')
-    options = dict(url.parse(SERVERS[backend], setting=backend))
-    options.pop('name', None)
-    return options
 
 
 async def test_each_test_has_the_database_for_itself(project: Project) -> None:

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import os
-import socket
 import sys
 from textwrap import dedent
 
 import pytest
+from servers import database_server
 
 from colibris import conf, persist, plugins, subsystems
 from colibris.app import create_app
@@ -15,8 +15,6 @@ from colibris.conf import settings
 from colibris.persist.base import DatabaseBackend
 
 SECRET_KEY = 'a-secret-key-of-the-tests-that-is-long-enough'
-POSTGRESQL = os.environ.get('COLIBRIS_POSTGRESQL', '127.0.0.1:5432')
-MYSQL = os.environ.get('COLIBRIS_MYSQL', '127.0.0.1:3306')
 
 MODELS = """
     from colibris.persist import Model, fields
@@ -116,35 +114,12 @@ ROUTES = """
 """
 
 
-def _listens(address):
-    host, port = address.rsplit(':', 1)
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
 @pytest.fixture(scope='session')
 def server():
-    """Return the setting DATABASE for a kind of database; skip where no server listens, but never in CI."""
+    """Return the setting DATABASE for a kind of database on a server; skip where none listens, but never in CI."""
 
     def options(kind, name):
-        if kind == 'sqlite':
-            raise ValueError('SQLite has no server')
-        address, username = (POSTGRESQL, 'postgres') if kind == 'postgresql' else (MYSQL, 'root')
-        if not _listens(address):
-            if os.environ.get('CI'):
-                pytest.fail(f'no {kind} server listens on {address}, and in CI there has to be one')
-            pytest.skip(f'no {kind} server listens on {address}')
-        host, port = address.rsplit(':', 1)
-        return {
-            'backend': kind,
-            'name': f'col_auth_{name}_{os.getpid()}',
-            'host': host,
-            'port': int(port),
-            'username': username,
-        }
+        return {'backend': kind, **database_server(kind), 'name': f'col_auth_{name}_{os.getpid()}'}
 
     return options
 

@@ -2,43 +2,26 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from servers import database_server
 
 from colibris import conf
-from colibris.persist import url
-
-SERVERS = {
-    'postgresql': os.environ.get('COLIBRIS_TEST_POSTGRESQL') or 'postgresql://postgres@127.0.0.1:5432/postgres',
-    'mysql': os.environ.get('COLIBRIS_TEST_MYSQL') or 'mysql://root@127.0.0.1:3306/mysql',
-}
 
 
 @pytest.fixture(scope='session')
 def server() -> Callable[[str, str], dict[str, Any]]:
-    """Return the options of a database on a server; skip where none listens, but never in CI."""
+    """Return the options of a database on a server, of this worker alone."""
 
     def options(kind: str, name: str) -> dict[str, Any]:
-        parts = urlsplit(SERVERS[kind])
-        address = (parts.hostname or '127.0.0.1', parts.port or {'postgresql': 5432, 'mysql': 3306}[kind])
-        try:
-            socket.create_connection(address, timeout=2).close()
-        except OSError as exc:
-            if os.environ.get('CI'):
-                pytest.fail(f'no {kind} server at {address} ({exc}), which is required where CI is set')
-            pytest.skip(f'no {kind} server at {address}')
-        found = url.parse(SERVERS[kind], setting='the address of the test server')
-        del found['backend']
         worker = os.environ.get('PYTEST_XDIST_WORKER', '')
-        return {**found, 'name': f'col_persist_{name}{worker}'}
+        return {**database_server(kind), 'name': f'col_persist_{name}{worker}'}
 
     return options
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +10,12 @@ from pathlib import Path
 from textwrap import dedent
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from servers import database_server
 from tortoise.context import TortoiseContext
 
 from colibris import plugins
-from colibris.persist import url
 from colibris.persist.base import DatabaseBackend, ServerBackend
 from colibris.persist.database import opened
 from colibris.persist.migrations import maker, state
@@ -35,11 +33,6 @@ from tortoise.fields.db_defaults import Now, SqlDefault
 from tortoise.indexes import Index, PartialIndex
 from colibris.persist.models import Model
 """
-
-SERVERS = {
-    'postgresql': os.environ.get('COLIBRIS_TEST_POSTGRESQL', 'postgresql://postgres@127.0.0.1:5432'),
-    'mysql': os.environ.get('COLIBRIS_TEST_MYSQL', 'mysql://root@127.0.0.1:3306'),
-}
 
 _numbers = count()
 
@@ -97,20 +90,8 @@ def history(tmp_path: Path, module: Callable[[str], ModuleType]) -> History:
     return History(Folder(tmp_path / 'migrations'), module)
 
 
-def server_options(alias: str) -> dict[str, object]:
-    """Return the options of a test server; without it the test is skipped, or fails in CI."""
-    address = urlsplit(SERVERS[alias])
-    try:
-        socket.create_connection((address.hostname or '127.0.0.1', address.port or 0), timeout=2).close()
-    except OSError as exc:
-        if os.environ.get('CI'):
-            raise
-        pytest.skip(f'{alias} does not listen: {exc}')
-    return url.parse(f'{SERVERS[alias].rstrip("/")}/unused', setting='the test server')
-
-
 def backend_for(alias: str, folder: Path, name: str) -> DatabaseBackend:
-    options = {'backend': 'sqlite'} if alias == 'sqlite' else server_options(alias)
+    options = {'backend': alias, **({} if alias == 'sqlite' else database_server(alias))}
     options['name'] = str(folder / f'{name}.db') if alias == 'sqlite' else f'col_mig_{os.getpid()}_{name}'
     return plugins.build('the test database', options, 'colibris.persist', DatabaseBackend)
 
