@@ -100,6 +100,18 @@ def test_what_is_missing_is_left_out_and_defaults_take_its_place():
     assert dumper(Person()).json(SimpleNamespace(name='a')) == b'{"name":"a"}'
 
 
+@pytest.mark.parametrize('kind', [dict, Record])
+def test_a_default_takes_the_place_of_what_no_row_leads_to(kind):
+    class Deep(Schema):
+        city = fields.String(attribute='address.city', dump_default='nowhere')
+        street = fields.String(attribute='address.street')
+
+    dump = dumper(Deep(), mapping=True)
+    assert dump(kind({'address': None})) == {'city': 'nowhere'}
+    assert dump.json(kind({'address': None})) == b'{"city":"nowhere"}'
+    assert dump(kind({'address': {'city': 'Ulm', 'street': None}})) == {'city': 'Ulm', 'street': None}
+
+
 def test_attributes_are_read_once():
     reads = []
 
@@ -309,3 +321,9 @@ def test_names_may_be_strings_of_another_class():
     schema = Schema.from_dict({Name.FIRST: fields.String(), 'second': second})()
     assert dumper(schema)({'first': 'a'}) == {'first': 'a'}
     assert loader(schema)({'first': 'a'}) == {'first': 'a', 'second': 'a'}
+
+
+@pytest.mark.parametrize('name', ['ﬁ', 'ª', 'é'])
+def test_names_beyond_ascii_are_read_as_they_are_written(name):
+    obj = SimpleNamespace(**{name: 1})
+    assert dumper(Schema.from_dict({name: fields.Integer()})())(obj) == {name: 1}

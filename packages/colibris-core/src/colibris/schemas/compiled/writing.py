@@ -180,13 +180,15 @@ class Writer:
             source.line(f'if {condition}: {value} = {shown}')
             block = 'else:'
         with source.block(block):
-            self._uncommon(field, value, ask)
+            self._uncommon(name, field, value, ask)
 
-    def _uncommon(self, field: Any, value: str, ask: str) -> None:
+    def _uncommon(self, name: str, field: Any, value: str, ask: str) -> None:
         """Write what dumps a value that is not of the class that is expected, None, or missing."""
         source = self.source
         with source.block(f'if {value} is missing:'):
-            if field.dump_default is missing or self._way == PROMISED:
+            attribute = name if field.attribute is None else field.attribute
+            promised = self._way == PROMISED and '.' not in attribute  # a way to related objects may end before
+            if field.dump_default is missing or promised:
                 source.line('gap = True')
             else:
                 default = source.constant(field.dump_default, 'default')
@@ -215,7 +217,7 @@ class Writer:
             source.line(f'try: {value} = o[{text}]')
             source.line('except (KeyError, IndexError, TypeError, AttributeError):')
             source.line(f' {value} = getattr(o, {text}, missing)')
-        elif attribute.isidentifier() and not keyword.iskeyword(attribute):
+        elif attribute.isascii() and attribute.isidentifier() and not keyword.iskeyword(attribute):
             source.line(f'try: {value} = o.{attribute}')
             source.line(f'except AttributeError: {value} = missing')
         else:
