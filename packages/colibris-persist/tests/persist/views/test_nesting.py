@@ -46,6 +46,22 @@ async def test_a_list_costs_as_many_queries_whatever_its_length(client, shop, st
     assert two == 1 + len(('country', 'books', 'translations')) + len(('tags',))
 
 
+@pytest.mark.parametrize('number', [16_385, 40_000])
+async def test_more_rows_than_a_statement_takes_values_have_their_relations(client, shop, number):
+    from bookshop.models import Book
+    from bookshop.schemas import DeepBookSchema
+
+    from colibris.persist import get_connection
+    from colibris.persist.plans.reading import reading_of
+    from colibris.persist.plans.related import Rows
+
+    rows = Rows(reading_of(DeepBookSchema(only=('id', 'tags')), Book), get_connection())
+    last = (await Book.all().order_by('-id').first()).id
+    for first in (last, last - number + 1):
+        made = await rows.complete([(id,) for id in range(first, first + number)])
+        assert [len(row['tags']) for row in made if row['id'] == last] == [2]
+
+
 async def test_a_new_row_is_shown_with_what_it_relates_to(client, shop):
     from bookshop.models import Author
 

@@ -19,6 +19,8 @@ __all__ = ['Rows']
 
 #: Statements for more keys than that are not kept.
 _MOST_KEPT = 1024
+#: The most keys of one statement, a power of two: asyncpg takes no more than 32,767 values, SQLite 32,766.
+_MOST = 1 << 14
 
 
 class Rows:
@@ -68,11 +70,9 @@ class _Relation:
 
     async def _find(self, keys: list[Any]) -> dict[Any, list[Any]]:
         """Return the related rows by the keys of those that they relate to."""
-        field, model = self._key_field, self._key_model
-        values = [field.to_db_value(key, model) for key in keys]
-        size = 1 << (len(values) - 1).bit_length()  # a statement serves up to twice as many keys
-        values += values[-1:] * (size - len(values))
-        raw = await self._client.fetch(self._text(size), values)
+        raw = await self._select(keys[:_MOST])
+        for start in range(_MOST, len(keys), _MOST):
+            raw = [*raw, *await self._select(keys[start : start + _MOST])]
         rows = await self._rows.complete(raw)
         found: dict[Any, list[Any]] = {}
         if self._to_python is None:
@@ -83,6 +83,14 @@ class _Relation:
             for given, row in zip(raw, rows, strict=True):
                 found.setdefault(self._to_python(given[self._key_column]), []).append(row)
         return found
+
+    async def _select(self, keys: list[Any]) -> Sequence[Any]:
+        """Return the related rows of those that have *keys*, at most `_MOST`, as the driver gives them."""
+        field, model = self._key_field, self._key_model
+        values = [field.to_db_value(key, model) for key in keys]
+        size = 1 << (len(values) - 1).bit_length()  # a statement serves up to twice as many keys
+        values += values[-1:] * (size - len(values))
+        return await self._client.fetch(self._text(size), values)
 
     def _text(self, size: int) -> str:
         text = self._texts.get(size)
