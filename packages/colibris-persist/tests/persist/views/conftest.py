@@ -59,7 +59,7 @@ async def _empty():
     from bookshop import models
 
     connection = persist.get_connection()
-    for table in ('book_tag', 'blurb', 'book', 'author', 'country', 'tag', 'account', 'sample'):
+    for table in ('book_tag', 'blurb', 'book', 'author', 'country', 'tag', 'account', 'sample', 'shelf'):
         await connection.execute_query(f'DELETE FROM {table}')
     assert models
 

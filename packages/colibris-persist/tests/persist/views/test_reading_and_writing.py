@@ -47,6 +47,17 @@ async def test_an_address_is_quoted(client):
     assert (await client.get('/deep-books')).status == 200
 
 
+@pytest.mark.parametrize('path', ['/shelves', '/shelves-by-date'])
+async def test_a_new_row_is_at_its_address_whatever_identifies_it(client, path):
+    resp = await client.post(path, json={'letter': 'A', 'built': '2026-01-02T03:04:05.000006+02:00'})
+    body = await resp.json()
+    assert resp.status == 201, body
+    address = resp.headers['Location']
+    resp = await client.get(URL(address, encoded=True))
+    assert (resp.status, await resp.json()) == (200, body)
+    assert (await client.get(URL(address.lower(), encoded=True))).status == 404
+
+
 async def test_a_collection_without_a_view_of_its_members_tells_no_address(client, zola):
     resp = await client.post('/deep-books', json={'title': 'x', 'author_id': zola['id']})
     assert (resp.status, 'Location' in resp.headers) == (201, False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -204,13 +204,14 @@ class DestroyMixin:
 class _Member:
     """Where the rows of a collection have their addresses."""
 
-    #: The column that identifies a row, and what follows it in the address.
+    #: The column that identifies a row, how its values are written, and what follows them in the address.
     lookup: str
+    written: Callable[[Any], str]
     end: str
 
     def address(self, request: web.Request, value: Any) -> str:
         """Return the address of the row that *value* identifies, of the collection that *request* asks for."""
-        identifier = str(value) if type(value) is int else quote(str(value), safe='')
+        identifier = str(value) if type(value) is int else quote(self.written(value), safe='')
         return f'{request._rel_url.raw_path.rstrip("/")}/{identifier}{self.end}'
 
 
@@ -237,5 +238,6 @@ def _find_member(app: web.Application, path: str, model: type[Model]) -> _Member
             continue
         start, separator, end = candidate.path.rpartition(f'/{{{view.url_identifier}')
         if separator and start == path.rstrip('/') and end.endswith(('}', '}/')):
-            return _Member(view.parts().lookup, end[end.index('}') + 1 :])
+            parts = view.parts()
+            return _Member(parts.lookup, parts.written, end[end.index('}') + 1 :])
     return None

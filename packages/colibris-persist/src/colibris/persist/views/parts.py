@@ -196,10 +196,12 @@ class Parts:
             return None
         if isinstance(value, str):
             return value
-        # One row has one address: 7, not 07 or +7.
-        if str(self.identifier_field._serialize(value, None, None)) != given.lower():
-            return None
-        return value
+        # One row has one address: 7, not 07 or +7; but the digits of a UUID may be in any case.
+        return value if self.written(value) in (given, given.lower()) else None
+
+    def written(self, value: Any) -> str:
+        """Return what stands for *value*, of the column, in the URL."""
+        return str(value if type(value) is int else self.identifier_field._serialize(value, None, None))
 
     def condition(self, value: Any) -> Q:
         """Return what selects the row whose column has *value*."""

@@ -1,4 +1,4 @@
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 
 from tortoise.validators import MinValueValidator
 
@@ -13,6 +13,16 @@ class Genre(StrEnum):
 class Stars(IntEnum):
     ONE = 1
     TWO = 2
+
+
+class Letter(Enum):
+    A = 'A'
+    Z = 'Z'
+
+
+class Shelf(Model):
+    letter = fields.CharEnumField(Letter, primary_key=True)
+    built = fields.DatetimeField(unique=True)
 
 
 class Country(Model):

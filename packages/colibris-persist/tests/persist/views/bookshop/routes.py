@@ -1,6 +1,10 @@
 from bookshop import views
 
 ROUTES = [
+    ('/shelves', views.ShelvesView),
+    ('/shelves/{letter}', views.ShelfView),
+    ('/shelves-by-date', views.ShelvesByDateView),
+    ('/shelves-by-date/{built}', views.ShelfByDateView),
     ('/countries', views.CountriesView),
     ('/countries/{code}', views.CountryView),
     ('/tags', views.TagsView),

@@ -1,5 +1,11 @@
-from bookshop.models import Account, Author, Book, Country, Sample, Tag
+from bookshop.models import Account, Author, Book, Country, Sample, Shelf, Tag
 from colibris.schemas import ModelSchema, Schema, fields, validate
+
+
+class ShelfSchema(ModelSchema):
+    class Meta:
+        model = Shelf
+        fields = ('letter', 'built')
 
 
 class CountrySchema(ModelSchema):

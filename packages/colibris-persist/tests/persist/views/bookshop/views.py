@@ -11,6 +11,29 @@ from colibris.views import (
 )
 
 
+class ShelvesView(ListCreateModelView):
+    model = models.Shelf
+    body_schema_class = schemas.ShelfSchema
+
+
+class ShelfView(RetrieveUpdateDestroyModelView):
+    model = models.Shelf
+    body_schema_class = schemas.ShelfSchema
+    url_identifier = 'letter'
+
+
+class ShelvesByDateView(ListCreateModelView):
+    model = models.Shelf
+    body_schema_class = schemas.ShelfSchema
+
+
+class ShelfByDateView(RetrieveUpdateDestroyModelView):
+    model = models.Shelf
+    body_schema_class = schemas.ShelfSchema
+    lookup_field = 'built'
+    url_identifier = 'built'
+
+
 class CountriesView(ListCreateModelView):
     model = models.Country
     body_schema_class = schemas.CountrySchema
