@@ -90,7 +90,8 @@ class _Relation:
         values = [field.to_db_value(key, model) for key in keys]
         size = 1 << (len(values) - 1).bit_length()  # a statement serves up to twice as many keys
         values += values[-1:] * (size - len(values))
-        return await self._client.fetch(self._text(size), values)
+        found: Sequence[Any] = await self._client.fetch(self._text(size), values)
+        return found
 
     def _text(self, size: int) -> str:
         text = self._texts.get(size)
