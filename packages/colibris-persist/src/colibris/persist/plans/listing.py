@@ -126,12 +126,11 @@ class Listing:
         elif self._pagination.counting == 'estimated':
             counted = estimate_term(query, _client(query).capabilities.dialect) or query
         page = stable(query).limit(1).offset(1)
-        builder = selection(page, rows.names, counted=counted)
+        builder: Any = selection(page, rows.names, counted=counted)
         if size is not None:
             builder._limit, builder._offset = LiteralValue(str(size)), None
-            return builder.get_parameterized_sql()
         text, values = builder.get_parameterized_sql()
-        return text, values[:-2]
+        return text, values[:-2] if size is None else values
 
     async def _count(self, query: Any, rows: Sequence[Any], page: int, size: int, *, column: int) -> int | None:
         """Return how many rows there are in all; a page behind their end has none that could tell."""
