@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -48,8 +48,7 @@ def is_own_row(view: ModelView, value: Any) -> bool:
     read = request._state.get(ACCOUNT_READ)
     if read is None or request._method not in ('GET', 'HEAD'):
         return False
-    account: Any
-    account, attributes = read
+    account, attributes = cast('tuple[Model, Mapping[str, Any]]', read)
     if type(account) is not view.model or request._state.get(ACCOUNT) is not account:
         return False
     found = attributes.get(view.parts().lookup)
