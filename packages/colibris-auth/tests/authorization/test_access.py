@@ -1,9 +1,13 @@
 """Object rules of model views: rows that an account may not see do not exist for it. On each database."""
 
+import sys
+
 import pytest
 
 from colibris.authentication import create_api_key
+from colibris.authentication.apikey import APIKeyBackend
 from colibris.conf import ImproperlyConfigured
+from colibris.conf.known import MIDDLEWARE
 
 AUTHENTICATION = {'backend': 'apikey', 'model': 'shop.models.User', 'key_field': 'secret'}
 
@@ -266,26 +270,109 @@ async def test_a_rule_takes_no_query_of_its_own(shop, statements):
     ],
 )
 async def test_the_own_account_is_shown_if_the_rule_shows_it(serve, sqlite, statements, rule, own, queries):
+    shop = await serve_users(serve, sqlite, rule)
+    statements.clear()
+    await shop.ask('GET', f'/users/{shop.ann.id}', own, user=shop.ann)
+    assert len(statements) == queries
+
+
+async def serve_users(serve, sqlite, rule='Q(id=account.id)', *, view='', models=MODELS, **settings):
+    """Serve the accounts themselves, by a *rule*; *view* are further lines of the view."""
     views = f"""{VIEWS}
+    from colibris.views import RetrieveModelView
+
     class UserSchema(ModelSchema):
         class Meta:
             model = User
-            fields = ('id', 'username')
+            fields = tuple(User._meta.fields_db_projection)
 
-    class UserView(RetrieveUpdateDestroyModelView):
+    class UserView(RetrieveModelView):
         model = User
         body_schema_class = UserSchema
         authentication_required = True
+        {view}
 
         def access(self, account):
             return {rule}
     """.replace('import Folder, Note, Tag', 'import Folder, Note, Tag, User')
     routes = ROUTES.replace('ROUTES = [', "ROUTES = [\n        ('/users/{id}', views.UserView),")
-    shop = Shop(await serve(sqlite, AUTHENTICATION=AUTHENTICATION, models=MODELS, views=views, routes=routes))
+    settings = {'AUTHENTICATION': AUTHENTICATION, **settings}
+    shop = Shop(await serve(sqlite, models=models, views=views, routes=routes, **settings))
     await shop.fill()
+    return shop
+
+
+async def test_the_own_account_is_found_by_another_column_too(serve, sqlite, statements):
+    shop = await serve_users(serve, sqlite, view="lookup_field = 'username'")
     statements.clear()
-    await shop.ask('GET', f'/users/{shop.ann.id}', own, user=shop.ann)
-    assert len(statements) == queries
+    assert (await shop.ask('GET', '/users/ann', 200, user=shop.ann))['username'] == 'ann'
+    assert len(statements) == 1
+    await shop.ask('GET', '/users/ANN', 404, user=shop.ann)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        'setattr(account, "username", "not saved")',
+        'setattr(account, "username", Q())',
+        'vars(account).pop("username", 1)',
+        'vars(account).update(more=1)',
+        'setattr(account, "pk", account.pk + 0.0)',
+    ],
+)
+async def test_an_account_that_was_changed_but_not_saved_is_asked_for(serve, sqlite, statements, change):
+    shop = await serve_users(serve, sqlite, f'Q(id=int(account.id)) if {change} else Q(id=int(account.id))')
+    statements.clear()
+    assert (await shop.ask('GET', f'/users/{shop.ann.id}', 200, user=shop.ann))['username'] == 'ann'
+    assert len(statements) == 2
+
+
+@pytest.mark.parametrize('behind', [True, False])
+async def test_what_a_middleware_behind_the_guard_writes_is_shown(serve, sqlite, statements, behind):
+    async def rename(request, handler):
+        from shop.models import User
+
+        await User.filter(username='ann').update(username='anna')
+        return await handler(request)
+
+    middlewares = [*MIDDLEWARE]
+    middlewares.insert(middlewares.index('colibris.middleware.handle_auth') + behind, rename)
+    authentication = {'backend': 'apikey', 'model': 'shop.models.User'}
+    shop = await serve_users(serve, sqlite, MIDDLEWARE=middlewares, AUTHENTICATION=authentication)
+    statements.clear()
+    shown = await shop.ask('GET', f'/users/{shop.ann.id}', 200, user=shop.ann)
+    assert shown['username'] == 'anna'
+    assert len([text for text in statements if text.startswith('SELECT')]) == 1 + behind
+
+
+async def test_what_can_be_changed_in_its_place_is_asked_for(serve, sqlite, statements):
+    models = MODELS.replace('secret =', 'tastes = fields.JSONField(default=dict)\n        secret =', 1)
+    shop = await serve_users(serve, sqlite, 'account.tastes.update(a=1) or Q(id=account.id)', models=models)
+    statements.clear()
+    assert (await shop.ask('GET', f'/users/{shop.ann.id}', 200, user=shop.ann))['tastes'] == {}
+    assert len(statements) == 2
+
+
+async def test_an_account_that_a_backend_of_others_keeps_is_asked_for(serve, sqlite, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'keeping', sys.modules[__name__])
+    shop = await serve_users(serve, sqlite, AUTHENTICATION={**AUTHENTICATION, 'backend': 'keeping.KeepingBackend'})
+    await shop.ask('GET', f'/users/{shop.ann.id}', 200, user=shop.ann)
+    await type(shop.ann).filter(id=shop.ann.id).update(username='anna')
+    assert (await shop.ask('GET', f'/users/{shop.ann.id}', 200, user=shop.ann))['username'] == 'anna'
+
+
+class KeepingBackend(APIKeyBackend):
+    """A backend that keeps the accounts that it has seen."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._kept = {}
+
+    async def authenticate(self, request):
+        key = request.headers['X-API-Key']
+        if key not in self._kept:
+            self._kept[key] = await super().authenticate(request)
+        return self._kept[key]
 
 
 async def test_with_no_authentication_in_so_many_words_everything_is_seen(serve, database):

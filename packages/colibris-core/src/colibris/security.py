@@ -31,6 +31,9 @@ NOBODY = DummyAccount()
 #: Where the account of a request is found: ``request[ACCOUNT]``.
 ACCOUNT = web.RequestKey('account', object)
 
+#: The account of a request and its attributes, as they were when the guard had read it from a database for it.
+ACCOUNT_READ = web.RequestKey('account_read', tuple[object, Mapping[str, object]])
+
 
 def account_key(account: object) -> str | None:
     """Return what tells *account* from others, such as ``User:7``; None where there is none, or nothing does."""

@@ -280,6 +280,34 @@ def test_a_strangers_field_is_compiled_if_it_declares_conversions():
     assert Weather().load({'now': '1.5 °C', 'past': ['2']}) == {'now': 1.5, 'past': [2.0]}
 
 
+class Grade(fields.Field):
+    """A field of a stranger, which shows numbers as they are, and all else as text."""
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        return value if value is None or type(value) is float else str(value)
+
+
+def test_values_that_a_strangers_field_leaves_as_they_are_are_dumped_so():
+    class Exam(Schema):
+        grade = Grade(dump_default=0.5)
+
+    asked = []
+
+    def dump_grade(field):
+        return lambda value: asked.append(value) or DOUBT
+
+    declare(Grade, dump=dump_grade, same=lambda field: float)
+    assert 'marshmallow' not in str(Exam().explain().dump)
+    given = [1.5, 1e300, float('nan'), 2, 2**70, None, 'a']
+    for value in given:
+        assert str(dumper(Exam())({'grade': value})) == str({'grade': Grade()._serialize(value, '', None)})
+    assert asked == [2, 2**70, 'a']
+    assert [dumper(Exam()).json({'grade': value}) for value in given] == [
+        encode_json(Exam().dump({'grade': value})) for value in given
+    ]
+    assert dumper(Exam()).json({}) == b'{"grade":0.5}'
+
+
 def test_schemas_need_no_other_part_of_colibris(tmp_path):
     import subprocess
 

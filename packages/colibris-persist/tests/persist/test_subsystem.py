@@ -108,9 +108,9 @@ async def test_mistakes_are_named(
 
 
 def test_missing_driver_says_what_to_install(shop: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition('.')[0] == 'asyncpg']:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, 'colibris.persist.postgresql', raising=False)
+    for name in [*sys.modules]:
+        if name.partition('.')[0] == 'asyncpg' or name.startswith('colibris.persist.postgresql'):
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, 'tortoise.backends.asyncpg.client', raising=False)
     monkeypatch.setitem(sys.modules, 'asyncpg', None)
     for backend in (

@@ -1,5 +1,8 @@
 """Background tasks as a subsystem: settings, secrets, errors of requests, tests."""
 
+import subprocess
+import sys
+
 import pytest
 
 from colibris import plugins, taskqueue
@@ -112,3 +115,8 @@ async def test_tests_tell_what_is_wrong_with_the_setting():
         with pytest.raises(plugins.InvalidOption, match='hots'):
             async with subsystem.test_session():
                 pass
+
+
+def test_a_service_without_tasks_does_not_load_what_runs_them():
+    source = 'import sys, colibris.taskqueue.commands; sys.exit("dramatiq" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', source], check=False, timeout=60).returncode == 0

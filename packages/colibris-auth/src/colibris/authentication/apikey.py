@@ -55,6 +55,8 @@ class APIKeyBackend(AuthenticationBackend):
     - *prefix*: how new keys begin.
     """
 
+    reads_accounts = True
+
     def __init__(
         self,
         *,

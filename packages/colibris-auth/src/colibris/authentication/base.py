@@ -40,6 +40,9 @@ class AuthenticationBackend(Backend):
 
     #: The scheme that ``WWW-Authenticate`` names in a refusal.
     challenge: ClassVar[str] = 'Bearer'
+    #: Whether each account was read from its database for the request that bears its credentials, so that no query has
+    #: to find it again. That is true of the class that says it only: one derived from it may keep accounts.
+    reads_accounts: ClassVar[bool] = False
 
     @property
     def account_model(self) -> type | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
-from colibris import api
+from colibris import api, security
 from colibris.authentication import csrf
 from colibris.authentication.base import IDENTITY, AuthenticationBackend, Identity
 from colibris.authorization.base import AuthorizationBackend
@@ -37,6 +37,7 @@ class Guard:
         self.authentication = authentication
         self.authorization: AuthorizationBackend | None = None
         self._compiled: dict[int, tuple[Endpoint, Expression]] = {}
+        self._reads_accounts: bool = vars(type(authentication)).get('reads_accounts', False)
 
     def check(self, endpoints: Sequence[Endpoint]) -> None:
         """Raise ImproperlyConfigured if an endpoint asks for what would not be enforced; called at start-up."""
@@ -73,7 +74,10 @@ class Guard:
     async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
         """Return the account of *request*, None if it has none. Raises Unauthenticated or Forbidden."""
         identity = await self._identify(request, endpoint)
-        request._state[IDENTITY] = identity  # the request itself is a slow mapping
+        state = request._state  # the request itself is a slow mapping
+        state[IDENTITY] = identity
+        if identity is not None and self._reads_accounts:
+            state[security.ACCOUNT_READ] = identity.account, {**vars(identity.account)}
         if endpoint is not None and endpoint.protected:
             if identity is None:
                 raise self._unauthenticated(api.Unauthenticated())

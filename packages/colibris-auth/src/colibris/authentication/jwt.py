@@ -63,6 +63,8 @@ class JWTBackend(AuthenticationBackend):
     - *leeway*: by how many seconds the clocks of others may differ.
     """
 
+    reads_accounts = True
+
     def __init__(
         self,
         *,

@@ -194,10 +194,16 @@ def dump_plainly(field: Any) -> Convert:
     return lambda value: field._serialize(value, None, None)
 
 
-declare(columns.Integer, load=load_integer, dump=dump_integer)
-declare(columns.Float, load=load_float, dump=dump_float)
+declare(columns.Integer, load=load_integer, dump=dump_integer, same=lambda field: None if field.as_string else int)
+declare(columns.Float, load=load_float, dump=dump_float, same=lambda field: None if field.as_string else float)
 declare(columns.Decimal, load=load_decimal, dump=dump_decimal)
-declare(columns.DateTime, load=load_datetime, dump=dump_datetime, json=json_datetime)
+declare(
+    columns.DateTime,
+    load=load_datetime,
+    dump=dump_datetime,
+    json=json_datetime,
+    same=lambda field: dt.datetime if (field.format or field.DEFAULT_FORMAT) in _ISO else None,
+)
 declare(columns.Time, load=load_time, dump=dump_plainly)
 declare(columns.TimeDelta, load=load_timedelta, dump=dump_plainly)
 declare(columns.Enum, load=load_enum, dump=dump_enum)

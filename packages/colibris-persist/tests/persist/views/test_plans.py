@@ -64,6 +64,20 @@ async def test_a_list_is_as_from_instances(client, samples):
     assert body == expected(SamplesView, samples, count=len(samples), pages=1, page=1, page_size=100)
 
 
+async def test_the_first_page_has_a_statement_of_its_own(client, samples):
+    """It binds nothing, so that PostgreSQL need not plan it each time; another page or size does."""
+    from bookshop.views import SamplesView
+
+    async with assert_queries(1) as first:
+        body = await (await client.get('/samples?page=1')).read()
+    assert body == expected(SamplesView, samples, count=len(samples), pages=1, page=1, page_size=25)
+    assert first.statements[0].endswith(' LIMIT 25')
+    for query in ('page=1&page_size=24', 'page=2'):
+        async with assert_queries(1 if 'size' in query else 2) as other:
+            assert (await client.get(f'/samples?{query}')).status == 200
+        assert 'OFFSET' in other.statements[0]
+
+
 async def test_a_row_is_as_from_an_instance(client, samples):
     from bookshop.views import SampleView
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 
 from colibris.taskqueue import functions, sending
 from colibris.taskqueue.base import TaskQueueBackend
+from colibris.taskqueue.current import current_task_id
 from colibris.taskqueue.errors import (
     FunctionError,
     InvalidMessage,
@@ -30,7 +31,6 @@ from colibris.taskqueue.errors import (
 )
 from colibris.taskqueue.handles import Handle
 from colibris.taskqueue.messages import Status
-from colibris.taskqueue.running import current_task_id
 from colibris.taskqueue.scheduling import schedule
 from colibris.taskqueue.stats import Stats
 from colibris.taskqueue.subsystem import subsystem

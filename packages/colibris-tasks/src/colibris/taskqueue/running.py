@@ -9,12 +9,12 @@ import random
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 from colibris import tracing
 from colibris.logs.context import working_for
 from colibris.taskqueue.base import Context
+from colibris.taskqueue.current import running_task
 from colibris.taskqueue.errors import FunctionError, InvalidMessage, TooLarge
 from colibris.taskqueue.limits import TimeLimitExceeded, Watchdog
 from colibris.taskqueue.messages import Failure, Message, Outcome, Status
@@ -29,13 +29,6 @@ _LONGEST_TRACEBACK = 16_000
 
 #: Where the outermost frames of a traceback lie that say nothing about the task.
 _OURS = (__name__, 'concurrent.futures', 'colibris.taskqueue.functions', 'importlib')
-
-_current: ContextVar[str | None] = ContextVar('colibris_task_id', default=None)
-
-
-def current_task_id() -> str | None:
-    """Return the id of the task that runs here, None outside of tasks; it is the same in each of its tries."""
-    return _current.get()
 
 
 class Runner:
@@ -86,12 +79,12 @@ class Runner:
 
     def _call_here(self, message: Message, function: Callable[..., Any]) -> Any:
         """Call a synchronous function in this thread; its time limit is raised in it."""
-        token = _current.set(message.id)
+        token = running_task.set(message.id)
         try:
             with unawaited() as forgotten, self._watchdog.watching(message, interrupt=True):
                 value = function(*message.args, **message.kwargs)
         finally:
-            _current.reset(token)
+            running_task.reset(token)
         if inspect.iscoroutine(value):
             value.close()
             forgotten.append(value.__qualname__)
@@ -109,7 +102,7 @@ class Runner:
             current = asyncio.current_task()
             assert current is not None
             self._tasks.add(current)
-            _current.set(message.id)
+            running_task.set(message.id)
             current.add_done_callback(self._tasks.discard)
             try:
                 async with asyncio.timeout(message.time_limit) as limit:

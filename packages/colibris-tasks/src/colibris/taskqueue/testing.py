@@ -28,11 +28,11 @@ import pytest
 from colibris.logs.context import current_request_id
 from colibris.taskqueue import task, unawaited
 from colibris.taskqueue.base import Context, TaskQueueBackend
+from colibris.taskqueue.current import current_task_id
 from colibris.taskqueue.errors import UnknownTask
 from colibris.taskqueue.functions import Functions
 from colibris.taskqueue.messages import Codec, Failure, Message, Outcome, Status, new_id
 from colibris.taskqueue.policy import Policy
-from colibris.taskqueue.running import current_task_id
 
 #: How long the suite waits for what must come, in seconds.
 PATIENCE = 20.0

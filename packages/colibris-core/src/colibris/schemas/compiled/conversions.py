@@ -23,6 +23,7 @@ class Conversion:
     load: Maker | None = None
     dump: Maker | None = None
     json: Maker | None = None
+    same: Callable[[Any], type | None] | None = None
 
 
 declared: dict[type[Field[Any]], Conversion] = {}
@@ -30,7 +31,12 @@ harmless: set[type] = set()
 
 
 def declare(
-    field_class: type[Field[Any]], *, load: Maker | None = None, dump: Maker | None = None, json: Maker | None = None
+    field_class: type[Field[Any]],
+    *,
+    load: Maker | None = None,
+    dump: Maker | None = None,
+    json: Maker | None = None,
+    same: Callable[[Any], type | None] | None = None,
 ) -> None:
     """Declare how fields of exactly *field_class* convert values.
 
@@ -42,8 +48,11 @@ def declare(
 
     *json* is like *dump*, for what is encoded to JSON at once, and is best left out but for fields of dates: what it
     returns may also be a datetime in UTC or without a zone, a date, a time without a zone, or a UUID.
+
+    *same* is called with a field, once, and names the class of the values that stay what they are when they are dumped,
+    so that no function has to be called for them: int, float or str, or datetime where *json* gives back those in UTC.
     """
-    declared[field_class] = Conversion(load, dump, json)
+    declared[field_class] = Conversion(load, dump, json, same)
 
 
 def declare_validator(validator_class: type) -> None:

@@ -51,9 +51,13 @@ def _integer(writer: Writer, field: Any, value: str) -> Case:
 def _float(writer: Writer, field: Any, value: str) -> Case:
     if field.as_string:
         return f'type({value}) is float', f'str({value})'
+    return float_case(value, json=writer.json), value
+
+
+def float_case(value: str, *, json: bool) -> str:
+    """Return the condition for which the variable *value* is a float that is dumped as it is."""
     # Beyond these bounds JSON has another form for one of the two encoders.
-    bounds = f' and -1e16 < {value} < 1e16' if writer.json else ''
-    return f'type({value}) is float{bounds}', value
+    return f'type({value}) is float{f" and -1e16 < {value} < 1e16" if json else ""}'
 
 
 def _decimal(writer: Writer, field: Any, value: str) -> Case:

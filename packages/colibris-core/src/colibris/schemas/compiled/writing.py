@@ -15,7 +15,7 @@ from marshmallow.utils import get_value
 from colibris.schemas.compiled import stock
 from colibris.schemas.compiled.conversions import DOUBT, declared
 from colibris.schemas.compiled.converting import GLOBALS
-from colibris.schemas.compiled.presenting import case, isoformat
+from colibris.schemas.compiled.presenting import case, float_case, isoformat
 from colibris.schemas.compiled.safe import safe
 from colibris.schemas.compiled.source import Source
 from colibris.schemas.compiled.stock import NotCompiled
@@ -154,22 +154,15 @@ class Writer:
         if type(attribute) is not str:
             raise NotCompiled('its attribute is no plain string')
         if type(field) in declared:
-            convert = source.constant(_declared(field, json=self.json), 'convert')
-            text = self.json and declared[type(field)].json is None
-            self._read(attribute, value)
-            source.line('w = DOUBT')
-            with source.block(f'if {value} is not None and {value} is not missing:'):
-                source.line(f'try: w = {convert}({value})')
-                source.line('except Exception: pass')
-            condition, shown = 'w is not DOUBT', self.safe('w') if text else 'w'
-        else:
-            stock.check_field(field)
-            if not field._CHECK_ATTRIBUTE:
-                source.line(f'{value} = None')
-                self._shown(value, ask)
-                return
-            condition, shown = case(self, field, value)
-            self._read(attribute, value)
+            self._converted(name, field, attribute, value, ask)
+            return
+        stock.check_field(field)
+        if not field._CHECK_ATTRIBUTE:
+            source.line(f'{value} = None')
+            self._shown(value, ask)
+            return
+        condition, shown = case(self, field, value)
+        self._read(attribute, value)
         if type(field) is fields.List:
             with source.block(f'if {condition}:'):
                 self._list(field, value)
@@ -181,6 +174,21 @@ class Writer:
             block = 'else:'
         with source.block(block):
             self._uncommon(name, field, value, ask)
+
+    def _converted(self, name: str, field: Any, attribute: str, value: str, ask: str) -> None:
+        """Write what dumps one field whose conversion is declared."""
+        source = self.source
+        convert = source.constant(_declared(field, json=self.json), 'convert')
+        text = self.json and declared[type(field)].json is None
+        self._read(attribute, value)
+        with source.block(f'if not ({_unchanged(field, value, json=self.json)}):'):
+            source.line('w = DOUBT')
+            with source.block(f'if {value} is not None and {value} is not missing:'):
+                source.line(f'try: w = {convert}({value})')
+                source.line('except Exception: pass')
+            source.line(f'if w is not DOUBT: {value} = {self.safe("w") if text else "w"}')
+            with source.block('else:'):
+                self._uncommon(name, field, value, ask)
 
     def _uncommon(self, name: str, field: Any, value: str, ask: str) -> None:
         """Write what dumps a value that is not of the class that is expected, None, or missing."""
@@ -233,6 +241,19 @@ def _declared(field: Any, *, json: bool) -> Dump:
     if convert is None:
         raise NotCompiled(f'{type(field).__qualname__} declares no conversion for dumping')
     return convert
+
+
+def _unchanged(field: Any, value: str, *, json: bool) -> str:
+    """Return the condition for which the variable *value* is dumped as it is, by what is declared of *field*."""
+    same = declared[type(field)].same
+    cls = None if same is None else same(field)
+    if cls is int or cls is str:
+        return f'type({value}) is {cls.__name__}'
+    if cls is float:
+        return float_case(value, json=json)
+    if cls is dt.datetime and json:
+        return f'type({value}) is datetime and {value}.tzinfo is utc'
+    return 'False'
 
 
 def _presenter(field: Any, *, json: bool) -> Dump:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema
+from pypika_tortoise.terms import LiteralValue
 from tortoise.queryset import QuerySet
 
 from colibris.persist.connections import Client, Transaction
@@ -41,6 +42,9 @@ class _Opened:
     usual: QuerySet[Any] | None
     usual_text: str
     usual_values: Sequence[Any]
+    #: The usual statement for the first page of the default size, which most ask for. PostgreSQL plans it once: where
+    #: it is told by values which page is wanted, it plans each time anew.
+    first_text: str
 
 
 class Listing:
@@ -71,11 +75,12 @@ class Listing:
             opened = self._opened = self._open(client.root)
         pagination = self._pagination
         page, size = args[pagination.page_parameter], args[pagination.page_size_parameter]
-        if query is None:
-            text, values = opened.usual_text, opened.usual_values
+        if query is None and page == 1 and size == pagination.page_size:
+            raw = await client.fetch(opened.first_text, [*opened.usual_values])
         else:
-            text, values = self._statement(query, opened)
-        raw = await client.fetch(text, [*values, size, (page - 1) * size])
+            usual = opened.usual_text, opened.usual_values
+            text, values = usual if query is None else self._statement(query, opened)
+            raw = await client.fetch(text, [*values, size, (page - 1) * size])
         count = await self._count(query or opened.usual, raw, page, size, column=len(opened.rows.names))
         body = self._dump.json(await opened.rows.complete(raw))
         pages = 'null' if count is None else -(-count // size)
@@ -87,12 +92,13 @@ class Listing:
 
     def _open(self, client: Client) -> _Opened:
         rows = Rows(self._reading, client)
-        usual, text = None, ''
+        usual, text, first = None, '', ''
         values: Sequence[Any] = ()
         if self._usual is not None:
             usual = self._usual.query()
             text, values = self._make(usual, rows)
-        return _Opened(client, rows, Kept(), usual, text, values)
+            first, _ = self._make(usual, rows, size=self._pagination.page_size)
+        return _Opened(client, rows, Kept(), usual, text, values, first)
 
     def _statement(self, query: QuerySet[Any], opened: _Opened) -> tuple[str, Sequence[Any]]:
         """Return the statement for a page, and its values but for the two that choose the page."""
@@ -112,15 +118,19 @@ class Listing:
     def _values(self, shape: Shape) -> Sequence[Any]:
         return [*shape.values] * self._times(shape)
 
-    def _make(self, query: QuerySet[Any], rows: Rows) -> tuple[str, list[Any]]:
+    def _make(self, query: QuerySet[Any], rows: Rows, *, size: int | None = None) -> tuple[str, list[Any]]:
+        """Return the statement for a page, or for the first one of *size* rows, and its values as `_statement` does."""
         counted: Any = None
         if self._pagination.counting == 'exact':
             counted = query
         elif self._pagination.counting == 'estimated':
             counted = estimate_term(query, _client(query).capabilities.dialect) or query
         page = stable(query).limit(1).offset(1)
-        text, values = selection(page, rows.names, counted=counted).get_parameterized_sql()
-        return text, values[:-2]
+        builder: Any = selection(page, rows.names, counted=counted)
+        if size is not None:
+            builder._limit, builder._offset = LiteralValue(str(size)), None
+        text, values = builder.get_parameterized_sql()
+        return text, values[:-2] if size is None else values
 
     async def _count(self, query: Any, rows: Sequence[Any], page: int, size: int, *, column: int) -> int | None:
         """Return how many rows there are in all; a page behind their end has none that could tell."""

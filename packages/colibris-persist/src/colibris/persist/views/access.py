@@ -55,14 +55,6 @@ def rule_of(view: ModelView) -> Q | None:
     return rule
 
 
-def names(rule: Q, row: Model) -> bool:
-    """Whether all that *rule* asks is the primary key of *row*: then it shows *row*, and no query has to tell."""
-    if type(rule) is not Q or rule._is_negated or rule.children or len(rule.filters) != 1:
-        return False
-    ((name, value),) = rule.filters.items()
-    return name in ('pk', row._meta.pk_attr) and type(value) is type(row.pk) and bool(value == row.pk)
-
-
 def restrict(query: QuerySet[Any], rule: Q | None) -> QuerySet[Any]:
     """Return *query* without the rows that *rule* hides."""
     if rule is None:

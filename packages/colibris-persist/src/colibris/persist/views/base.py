@@ -27,7 +27,8 @@ from colibris.persist.plans.retrieving import Retrieving
 from colibris.persist.query import combine
 from colibris.persist.relations import fetch
 from colibris.persist.transactions import transaction
-from colibris.persist.views.access import check_rule, names, restrict, restrict_related, rule_of, ruling_views
+from colibris.persist.views.access import check_rule, restrict, restrict_related, rule_of, ruling_views
+from colibris.persist.views.own import is_own_row
 from colibris.persist.views.parts import Parts, Plan, make_plan
 from colibris.schemas import fields
 from colibris.views import APIView
@@ -216,14 +217,11 @@ class ModelView(APIView):
 
     async def get_object(self) -> Any:
         """Return the row that the URL identifies, out of those of `get_query`. Raises NotFound."""
-        given = self.request.match_info[self.url_identifier]
-        if self._is_own_account(given):
-            return self.request[security.ACCOUNT]
-        return await _only(await self._identified(self._identify(given)))
+        return await _only(await self._identified(self._identify()))
 
-    def _identify(self, given: str) -> Any:
-        """Return the value that *given*, from the URL, stands for. Raises NotFound if it cannot be any row's."""
-        value = self.parts().identify(given)
+    def _identify(self) -> Any:
+        """Return the value by which the URL identifies a row. Raises NotFound if it cannot be any row's."""
+        value = self.parts().identify(self.request.match_info[self.url_identifier])
         if value is None:
             raise api.NotFound
         return value
@@ -234,10 +232,9 @@ class ModelView(APIView):
 
     async def _retrieved(self, retrieving: Retrieving) -> Any:
         """Return the answer that shows the row that the URL identifies, made without an instance if that can be."""
-        given = self.request.match_info[self.url_identifier]
-        if self._is_own_account(given):
+        value = self._identify()
+        if type(self).get_query is ModelView.get_query and is_own_row(self, value):
             return await self._shown(self.request[security.ACCOUNT])
-        value = self._identify(given)
         if retrieving.takes_value:
             body = await retrieving.answer_by_value(value)
         else:
@@ -248,16 +245,6 @@ class ModelView(APIView):
         if body is None:
             raise api.NotFound
         return api.Encoded(body)
-
-    def _is_own_account(self, given: str) -> bool:
-        """Whether *given*, from the URL, identifies the account of a request that reads: it is fetched already."""
-        account = self.request.get(security.ACCOUNT)
-        if type(account) is not self.model or self.request.method not in ('GET', 'HEAD'):
-            return False
-        if type(self).get_query is not ModelView.get_query or str(getattr(account, self.parts().lookup)) != given:
-            return False
-        rule = rule_of(self)
-        return rule is None or names(rule, account)
 
     async def _query(self) -> QuerySet[Any]:
         query = await _awaited(self.get_query())
