@@ -277,8 +277,9 @@ async def latency(folder: Path, sides: list[Side], number: int) -> None:
 
 async def waiting(folder: Path, ours: Ours, number: int) -> None:
     def connections() -> int:
-        found = psutil.Process().net_connections('tcp')
-        return sum(1 for each in found if each.status == 'ESTABLISHED')
+        found = [each for each in psutil.Process().net_connections('tcp') if each.status == 'ESTABLISHED']
+        own = {each.laddr for each in found}  # pika wakes its thread by a pair of sockets
+        return sum(1 for each in found if each.raddr not in own)
 
     calls = [asyncio.create_task(ours.call()) for _ in range(number)]
     while await ours.length() < number:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pika
+import psutil
 import pytest
 
 from colibris.taskqueue import testing
@@ -67,6 +68,28 @@ async def working(backend):
 async def send(backend, function, *args):
     message = Message(function=backend.context.functions.name_of(function), args=args)
     return await backend.send(message, backend.context.codec.encode(message))
+
+
+async def test_thousands_of_calls_take_two_connections(make_backend):
+    def connections():
+        found = [each for each in psutil.Process().net_connections('tcp') if each.status == 'ESTABLISHED']
+        own = {each.laddr for each in found}  # pika wakes its thread by a pair of sockets
+        return sum(1 for each in found if each.raddr not in own)
+
+    before = connections()
+    backend = await make_backend()
+    ids = [new_id() for _ in range(2000)]
+    messages = [Message(id=task_id, function='colibris.taskqueue.testing:add', args=[1]) for task_id in ids]
+    encode = backend.context.codec.encode
+    await asyncio.gather(*(backend.send(message, encode(message), awaited=True) for message in messages))
+    waits = [asyncio.create_task(backend.wait(task_id)) for task_id in ids]
+    await asyncio.sleep(0.1)
+    assert connections() - before == 2
+    worker = backend.make_worker(threads=4, queues=('default',))
+    await worker.start()
+    async with asyncio.timeout(60):
+        assert {outcome.value for outcome in await asyncio.gather(*waits)} == {1}
+    await worker.stop()
 
 
 async def held():
