@@ -12,6 +12,7 @@ import pytest
 
 from colibris.taskqueue import testing
 from colibris.taskqueue.dramatiq import DramatiqBackend
+from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Message, Outcome, Status, new_id
 
 REDIS = os.environ.get('COLIBRIS_TEST_REDIS') or 'redis://127.0.0.1:6379/0'
@@ -90,6 +91,42 @@ async def test_thousands_of_calls_take_two_connections(make_backend):
     async with asyncio.timeout(60):
         assert {outcome.value for outcome in await asyncio.gather(*waits)} == {1}
     await worker.stop()
+
+
+async def dead_letter(service):
+    await send(service, testing.fail)
+    [letter] = await testing.eventually(service.dead_letters)
+    return letter.id
+
+
+async def test_a_dead_letter_that_was_queued_again_and_purged_stays_away(make_backend, monkeypatch):
+    monkeypatch.setattr('colibris.taskqueue.dramatiq.rabbitmq.transport._SECOND_COPY', 0.5)
+    service = await make_backend()
+    async with working(service):
+        task_id = await dead_letter(service)
+        testing.notes.clear()
+        assert await service.retry_dead(task_id)
+        await testing.eventually(service.dead_letters)
+        assert await service.purge_dead() == 1
+        await asyncio.sleep(1)
+        assert await service.dead_letters() == []
+        assert await service.info(task_id) is None
+
+
+async def test_a_dead_letter_runs_again_though_the_sending_fails(make_backend, monkeypatch):
+    monkeypatch.setattr('colibris.taskqueue.dramatiq.rabbitmq.transport._SECOND_COPY', 0.5)
+    service = await make_backend()
+
+    async def publish(*args):
+        raise TaskQueueUnavailable('gone')
+
+    async with working(service):
+        task_id = await dead_letter(service)
+        monkeypatch.setattr(service.transport.line, 'publish', publish)
+        assert await service.retry_dead(task_id)
+        assert await service.status(task_id) is Status.QUEUED
+        [letter] = await testing.eventually(service.dead_letters)
+    assert letter.id == task_id
 
 
 async def held():

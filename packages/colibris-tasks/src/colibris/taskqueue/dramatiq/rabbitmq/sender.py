@@ -129,6 +129,15 @@ class Sender(ChannelUser):
         with suppress(TaskQueueUnavailable):
             self.put(Outgoing(route, body, properties, time.monotonic() + self._timeout, lambda error: None))
 
+    def remove(self, route: Route) -> None:
+        """Have the server delete the queue of *route*, with what is in it; from any thread. It may be left out."""
+        self._connection.call(lambda: self._remove(route))
+
+    def _remove(self, route: Route) -> None:
+        self._declared.discard((route.exchange, route.routing_key))
+        if self._channel is not None and self._channel.is_open:
+            self._channel.queue_delete(route.routing_key)
+
     def put(self, message: Outgoing) -> None:
         """Take a message to be sent; returns at once. Raises TaskQueueUnavailable if too many wait already."""
         if len(self._waiting) >= _CAPACITY:
