@@ -190,6 +190,7 @@ class Bare(ABC):
             client.connection_pool.disconnect()
 
     def clear(self) -> None:
+        """Leave nothing behind on the servers."""
         for key in self.redis.scan_iter('benchbare*', count=1000):
             self.redis.unlink(key)
 
@@ -219,8 +220,10 @@ class BareOnRabbitmq(Bare):
     def clear(self) -> None:
         super().clear()
         with contextlib.closing(pika.BlockingConnection(pika.URLParameters(RABBITMQ))) as connection:
-            for name in ('benchbare', 'benchbare.DQ', 'benchbare.XQ'):
-                connection.channel().queue_delete(name)
+            channel = connection.channel()
+            for name in ('benchbare', 'benchbare.DQ', 'benchbare.XQ', 'benchtasks.default'):
+                channel.queue_delete(name)
+            channel.exchange_delete('benchtasks.ended')
 
 
 Side = Ours | Bare
@@ -294,10 +297,9 @@ async def waiting(folder: Path, ours: Ours, number: int) -> None:
     print(f'  500 tasks sent at once: no step held the event loop for longer than {holds.longest * 1000:.1f} ms')
 
 
-async def measure(folder: Path, broker: str, arguments: argparse.Namespace) -> None:
-    ours, bare = Ours(), {'redis': BareOnRedis, 'rabbitmq': BareOnRabbitmq}[broker]()
+async def measure(folder: Path, bare: Bare, arguments: argparse.Namespace) -> None:
+    ours = Ours()
     await subsystem.backend.clear()
-    bare.clear()
     try:
         await throughput(folder, [ours, bare], arguments.rounds, arguments.tasks)
         await latency(folder, [ours, bare], arguments.calls)
@@ -306,7 +308,6 @@ async def measure(folder: Path, broker: str, arguments: argparse.Namespace) -> N
         await waiting(folder, ours, arguments.waiting)
     finally:
         await subsystem.backend.clear()
-        bare.clear()
 
 
 async def main() -> None:
@@ -324,8 +325,13 @@ async def main() -> None:
         write_project(folder)
         sys.path.insert(0, name)
         conf.setup('benchtasks')
-        async with subsystems.running():
-            await measure(folder, arguments.broker, arguments)
+        bare = {'redis': BareOnRedis, 'rabbitmq': BareOnRabbitmq}[arguments.broker]()
+        bare.clear()
+        try:
+            async with subsystems.running():
+                await measure(folder, bare, arguments)
+        finally:
+            bare.clear()
 
 
 if __name__ == '__main__':
