@@ -3,7 +3,9 @@
 import asyncio
 import os
 import socket
+import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pika
@@ -90,6 +92,43 @@ async def test_thousands_of_calls_take_two_connections(make_backend):
     await worker.start()
     async with asyncio.timeout(60):
         assert {outcome.value for outcome in await asyncio.gather(*waits)} == {1}
+    await worker.stop()
+
+
+def confirm_late(broker, seconds):
+    """Let the worker know late that its messages have been accepted."""
+    publish = broker.line.publish_and_wait
+
+    def publish_and_wait(*args):
+        publish(*args)
+        time.sleep(seconds)
+
+    broker.line.publish_and_wait = publish_and_wait
+
+
+async def test_a_further_try_that_comes_before_it_is_confirmed_is_run(make_backend):
+    backend = await make_backend()
+    worker = backend.make_worker(threads=2, queues=('default',))
+    confirm_late(worker._broker, 0.5)
+    await worker.start()
+    name = backend.context.functions.name_of(testing.fail)
+    message = Message(function=name, retries=2)
+    await backend.send(message, backend.context.codec.encode(message))
+    assert (await asyncio.wait_for(backend.wait(message.id), 10)).status is Status.FAILED
+    await worker.stop()
+
+
+async def test_a_copy_that_is_put_off_and_comes_before_it_is_confirmed_is_kept(make_backend):
+    backend = await make_backend()
+    worker = backend.make_worker(threads=2, queues=('default',))
+    broker = worker._broker
+    broker._policy = replace(broker._policy, worker_timeout=0.3)
+    confirm_late(broker, 0.6)
+    begin, elsewhere = broker._store.begin, iter([(Status.QUEUED, 0)] * 2)
+    broker._store.begin = lambda *args: next(elsewhere, None) or begin(*args)
+    await worker.start()
+    task_id = await send(backend, testing.add, 1)
+    assert (await asyncio.wait_for(backend.wait(task_id), 10)).value == 1
     await worker.stop()
 
 
