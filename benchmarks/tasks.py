@@ -1,6 +1,7 @@
-"""Background tasks on Redis, beside bare dramatiq with results: what a task costs, and how soon its result is there.
+"""Background tasks, beside bare dramatiq with results: what a task costs, and how soon its result is there.
 
-Both sides take turns. The worker of each is a process of 8 threads; a task does nothing and its result is kept.
+Both sides take turns. The worker of each is a process of 8 threads; a task does nothing and its result is kept, on
+Redis, whether the broker is Redis or RabbitMQ.
 """
 
 import sys
@@ -11,31 +12,42 @@ if not __package__:  # run as a file: its folder must not hide the standard libr
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from asyncio import Handle
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
-import dramatiq
+import pika
 import psutil
 import redis
-from dramatiq.brokers.redis import RedisBroker
-from dramatiq.results import Results
-from dramatiq.results.backends import RedisBackend
 
 from colibris import conf, subsystems, taskqueue
 from colibris.taskqueue.subsystem import subsystem
 
-URL = os.environ.get('COLIBRIS_TEST_REDIS', 'redis://127.0.0.1:6379/0')
+REDIS = os.environ.get('COLIBRIS_TEST_REDIS') or 'redis://127.0.0.1:6379/0'
+RABBITMQ = os.environ.get('COLIBRIS_TEST_RABBITMQ') or 'amqp://guest:guest@127.0.0.1:5672'
 PATIENCE = 60.0
 
+QUEUES: dict[str, dict[str, Any]] = {
+    'redis': {'backend': 'dramatiq', 'url': REDIS},
+    'rabbitmq': {'backend': 'dramatiq', 'broker': 'rabbitmq', 'url': RABBITMQ, 'store': REDIS},
+}
+#: The environment variables by which workers are told where their tasks are.
+OURS_AT, BARE_AT = 'BENCHTASKS_QUEUE', 'BENCHTASKS_BROKER'
+
 SETTINGS = f"""
+import json
+import os
+
 SECRET_KEY = 'the secret of the benchmark of background tasks'
-TASK_QUEUE = {{'backend': 'dramatiq', 'url': {URL!r}}}
+TASK_QUEUE = json.loads(os.environ[{OURS_AT!r}])
 LOGGING_OVERRIDES = {{'root': {{'level': 'WARNING'}}, 'loggers': {{'colibris': {{'level': 'WARNING'}}}}}}
 """
 TASKS = """
@@ -43,17 +55,25 @@ def nothing():
     pass
 """
 BARE = f"""
+import os
+
 import dramatiq
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 
-broker = RedisBroker(url={URL!r}, namespace='benchbare')
-broker.add_middleware(Results(backend=RedisBackend(url={URL!r}, namespace='benchbare-results')))
+if os.environ[{BARE_AT!r}] == 'redis':
+    from dramatiq.brokers.redis import RedisBroker
+
+    broker = RedisBroker(url={REDIS!r}, namespace='benchbare')
+else:
+    from dramatiq.brokers.rabbitmq import RabbitmqBroker
+
+    broker = RabbitmqBroker(url={RABBITMQ!r})
+broker.add_middleware(Results(backend=RedisBackend(url={REDIS!r}, namespace='benchbare-results')))
 dramatiq.set_broker(broker)
 
 
-@dramatiq.actor(store_results=True)
+@dramatiq.actor(queue_name='benchbare', store_results=True)
 def nothing():
     pass
 """
@@ -140,23 +160,25 @@ class Ours:
         await taskqueue.execute(self.task, timeout=PATIENCE)
 
 
-class Bare:
+class Bare(ABC):
     """Dramatiq as it comes, with its results on Redis."""
 
     kind = 'bare'
 
     def __init__(self) -> None:
-        self.broker = RedisBroker(url=URL, namespace='benchbare')
-        self.broker.add_middleware(Results(backend=RedisBackend(url=URL, namespace='benchbare-results')))
-        self.redis = redis.Redis.from_url(URL)
-        self.actor = dramatiq.actor(actor_name='nothing', broker=self.broker, store_results=True)(lambda: None)
+        import benchbare
+
+        self.actor = benchbare.nothing
+        self.broker = benchbare.broker
+        self.redis = redis.Redis.from_url(REDIS)
 
     async def fill(self, number: int) -> None:
         for _ in range(number):
             self.actor.send()
 
+    @abstractmethod
     async def length(self) -> int:
-        return int(self.redis.llen('benchbare:default'))
+        """Return how many tasks wait."""
 
     async def call(self) -> None:
         results = self.broker.get_results_backend()
@@ -164,12 +186,44 @@ class Bare:
 
     def close(self) -> None:
         """Leave no connections that would be counted."""
-        for client in (self.redis, self.broker.client, self.broker.get_results_backend().client):
+        for client in (self.redis, self.broker.get_results_backend().client):
             client.connection_pool.disconnect()
 
     def clear(self) -> None:
+        """Leave nothing behind on the servers."""
         for key in self.redis.scan_iter('benchbare*', count=1000):
             self.redis.unlink(key)
+
+
+class BareOnRedis(Bare):
+    """Dramatiq on Redis."""
+
+    async def length(self) -> int:
+        return int(self.redis.llen('benchbare:benchbare'))
+
+    def close(self) -> None:
+        super().close()
+        self.broker.client.connection_pool.disconnect()
+
+
+class BareOnRabbitmq(Bare):
+    """Dramatiq on RabbitMQ; it does not wait for RabbitMQ's confirmation of what it sends, as ours does."""
+
+    async def length(self) -> int:
+        answer = self.broker.channel.queue_declare('benchbare', passive=True)
+        return int(answer.method.message_count)
+
+    def close(self) -> None:
+        super().close()
+        self.broker.close()
+
+    def clear(self) -> None:
+        super().clear()
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(RABBITMQ))) as connection:
+            channel = connection.channel()
+            for name in ('benchbare', 'benchbare.DQ', 'benchbare.XQ', 'benchtasks.default'):
+                channel.queue_delete(name)
+            channel.exchange_delete('benchtasks.ended')
 
 
 Side = Ours | Bare
@@ -226,8 +280,9 @@ async def latency(folder: Path, sides: list[Side], number: int) -> None:
 
 async def waiting(folder: Path, ours: Ours, number: int) -> None:
     def connections() -> int:
-        found = psutil.Process().net_connections('tcp')
-        return sum(1 for each in found if each.status == 'ESTABLISHED')
+        found = [each for each in psutil.Process().net_connections('tcp') if each.status == 'ESTABLISHED']
+        own = {each.laddr for each in found}  # pika wakes its thread by a pair of sockets
+        return sum(1 for each in found if each.raddr not in own)
 
     calls = [asyncio.create_task(ours.call()) for _ in range(number)]
     while await ours.length() < number:
@@ -242,31 +297,41 @@ async def waiting(folder: Path, ours: Ours, number: int) -> None:
     print(f'  500 tasks sent at once: no step held the event loop for longer than {holds.longest * 1000:.1f} ms')
 
 
+async def measure(folder: Path, bare: Bare, arguments: argparse.Namespace) -> None:
+    ours = Ours()
+    await subsystem.backend.clear()
+    try:
+        await throughput(folder, [ours, bare], arguments.rounds, arguments.tasks)
+        await latency(folder, [ours, bare], arguments.calls)
+        await subsystem.backend.clear()
+        bare.close()
+        await waiting(folder, ours, arguments.waiting)
+    finally:
+        await subsystem.backend.clear()
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--broker', choices=QUEUES, default='redis')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--tasks', type=int, default=3000)
     parser.add_argument('--calls', type=int, default=500)
     parser.add_argument('--waiting', type=int, default=5000)
     arguments = parser.parse_args()
+    os.environ |= {OURS_AT: json.dumps(QUEUES[arguments.broker]), BARE_AT: arguments.broker}
+    print(f'Background tasks on {arguments.broker}')
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_project(folder)
         sys.path.insert(0, name)
         conf.setup('benchtasks')
-        async with subsystems.running():
-            ours, bare = Ours(), Bare()
-            await subsystem.backend.clear()
+        bare = {'redis': BareOnRedis, 'rabbitmq': BareOnRabbitmq}[arguments.broker]()
+        bare.clear()
+        try:
+            async with subsystems.running():
+                await measure(folder, bare, arguments)
+        finally:
             bare.clear()
-            try:
-                await throughput(folder, [ours, bare], arguments.rounds, arguments.tasks)
-                await latency(folder, [ours, bare], arguments.calls)
-                await subsystem.backend.clear()
-                bare.close()
-                await waiting(folder, ours, arguments.waiting)
-            finally:
-                await subsystem.backend.clear()
-                bare.clear()
 
 
 if __name__ == '__main__':

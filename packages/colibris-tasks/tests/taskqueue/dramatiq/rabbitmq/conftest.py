@@ -106,6 +106,10 @@ class Wire:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        await self.interrupt()
+
+    async def interrupt(self):
+        """End the connections that there are, and accept others."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -133,11 +137,22 @@ class Wire:
 
 
 @pytest.fixture
-async def wire(address):
-    wire = Wire(address.host, address.port)
-    await wire.mend()
-    yield wire
-    await wire.close()
+async def make_wire():
+    wires = []
+
+    async def make_wire(host, port):
+        wires.append(Wire(host, port))
+        await wires[-1].mend()
+        return wires[-1]
+
+    yield make_wire
+    for wire in wires:
+        await wire.close()
+
+
+@pytest.fixture
+async def wire(address, make_wire):
+    return await make_wire(address.host, address.port)
 
 
 @pytest.fixture

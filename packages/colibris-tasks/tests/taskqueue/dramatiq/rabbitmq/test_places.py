@@ -35,3 +35,9 @@ def test_a_delay_is_at_most_a_tenth_longer_than_asked_for(places, delay):
 def test_few_queues_hold_all_delays(places):
     names = {places.route('mail', number / 100).routing_key for number in range(1000, 10_000)}
     assert len(names) == 91
+
+
+def test_what_is_put_aside_for_a_task_has_a_queue_of_its_own(places):
+    route = places.aside('mail', 'a' * 32, 10)
+    assert route.routing_key == f'shop.mail.{"a" * 32}'
+    assert not route.always

@@ -52,7 +52,7 @@ async def test_a_server_that_is_away_is_told_after_a_while_and_found_again(make_
     assert 0.9 < time.monotonic() - begun < 3
     with pytest.raises(TaskQueueUnavailable, match='cannot be reached'):
         line.check()
-    await asyncio.sleep(10)
+    await asyncio.sleep(3)
     await wire.mend()
     await asyncio.to_thread(line.open, 10)
     await line.publish('default', 'c' * 32, b'after')
@@ -75,6 +75,19 @@ async def test_a_server_that_does_not_answer_is_told(make_line, wire):
     wire.flowing.clear()
     with pytest.raises(TaskQueueUnavailable, match='did not accept a message within 1 s'):
         await line.publish('default', 'a' * 32, b'data')
+
+
+async def test_who_hears_that_a_task_has_ended_does_not_wait_for_the_server(make_line, wire, take_all):
+    line = await make_line(port=wire.port, patience=10)
+    wire.flowing.clear()
+    ended, other = (asyncio.create_task(line.publish('default', letter * 32, b'data')) for letter in 'ab')
+    await asyncio.sleep(0.1)
+    line.bell.arrived('a' * 32)
+    await asyncio.wait_for(ended, 2)
+    assert not other.done()
+    wire.flowing.set()
+    await other
+    assert len(take_all()) == 2
 
 
 async def test_a_queue_that_was_deleted_is_made_again(make_line, take_all, delete_queue):

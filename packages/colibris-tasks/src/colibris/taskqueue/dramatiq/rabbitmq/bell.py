@@ -33,13 +33,20 @@ class RabbitBell:
         body = outcome if outcome is not None and len(outcome) <= _LARGEST_OUTCOME else b''
         self._sender.tell(self._places.bell(channel), body, pika.BasicProperties(message_id=task_id))
 
+    def arrived(self, task_id: str) -> None:
+        """Tell that a task has ended, however that was heard: who sends it need not wait for RabbitMQ any more."""
+        self._sender.arrived(task_id)
+
     async def listen(self, channels: Sequence[str]) -> AsyncGenerator[Notice, None]:
         """Hear what is told to *channels*; a notice without a task comes whenever others may have been missed."""
         ear = _Ear(self._connection, self._places, channels)
         self._connection.add(ear)
         try:
             while True:
-                yield await ear.notices.get()
+                notice = await ear.notices.get()
+                if notice.task_id is not None:
+                    self.arrived(notice.task_id)
+                yield notice
         finally:
             ear.stop()
 

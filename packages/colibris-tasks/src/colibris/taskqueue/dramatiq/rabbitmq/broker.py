@@ -38,6 +38,12 @@ class RabbitmqTask(Task):
         self.is_dealt_with = False
         #: Its settlement is in the store, and only the further try is still to be queued.
         self.is_recorded = False
+        #: Another message for the same task is being queued, and may come before RabbitMQ has confirmed it.
+        self.is_passed_on = False
+
+    def comes_again_by(self, delivery: Delivery) -> bool:
+        """Whether *delivery* is its own message once more, as the connection was lost."""
+        return not self.delivery.is_valid and (not self.is_passed_on or delivery.body == self.delivery.body)
 
 
 class RabbitmqBroker(TaskBroker):
@@ -90,13 +96,13 @@ class RabbitmqBroker(TaskBroker):
             task_id = hashlib.sha256(delivery.body).hexdigest()[:32]
         with self._lock:
             held = self._held.get(task_id)
-            if held is None:
+            if held is not None and held.comes_again_by(delivery):
+                held.delivery = delivery
+                return None
+            if held is None or held.is_passed_on:
                 task = self._held[task_id] = RabbitmqTask(task_id, delivery)
                 return task
-            if held.delivery.is_valid:  # a second copy
-                delivery.acknowledge()
-            else:  # it has come again after the connection was lost
-                held.delivery = delivery
+            delivery.acknowledge()  # a second copy
             return None
 
     def put_off(self, delivery: Delivery) -> None:
@@ -114,6 +120,7 @@ class RabbitmqBroker(TaskBroker):
         assert isinstance(task, RabbitmqTask)
         status, losses = self._store.begin(task.task_id, self.worker_id, task.queue, task.data)
         if status is Status.QUEUED:
+            task.is_passed_on = True
             self.line.publish_and_wait(task.queue, task.task_id, task.data, self._policy.worker_timeout / 3)
         task.is_dealt_with = status is not Status.RUNNING
         return status, losses
@@ -124,6 +131,7 @@ class RabbitmqBroker(TaskBroker):
             self._store.settle(settlement)
             task.is_recorded = True
         if settlement.message is not None:
+            task.is_passed_on = True
             self.line.publish_and_wait(task.queue, task.task_id, settlement.message, settlement.delay)
         task.is_dealt_with = True
 

@@ -8,7 +8,7 @@ from colibris.taskqueue.dramatiq.rabbitmq.address import Address
 from colibris.taskqueue.dramatiq.rabbitmq.bell import RabbitBell
 from colibris.taskqueue.dramatiq.rabbitmq.connection import Connection, describe
 from colibris.taskqueue.dramatiq.rabbitmq.places import LONGEST_WAIT, Places
-from colibris.taskqueue.dramatiq.rabbitmq.sender import Sender
+from colibris.taskqueue.dramatiq.rabbitmq.sender import Route, Sender
 from colibris.taskqueue.errors import TaskQueueUnavailable
 
 
@@ -37,6 +37,16 @@ class Line:
         """Queue a task; return once that is safe. Raises TaskQueueUnavailable."""
         route = self._places.route(queue, min(delay, LONGEST_WAIT))
         await self.sender.send(route, data, properties_of(task_id, delay))
+
+    async def put_aside(self, queue: str, task_id: str, data: bytes, delay: float) -> Route:
+        """Queue a task by a queue of its own, which `remove` takes away; return the way there."""
+        route = self._places.aside(queue, task_id, delay)
+        await self.sender.send(route, data, properties_of(task_id, 0))
+        return route
+
+    def remove(self, route: Route) -> None:
+        """Remove the queue of a task that was put aside; from any thread, and at once."""
+        self.sender.remove(route)
 
     def publish_and_wait(self, queue: str, task_id: str, data: bytes, delay: float = 0) -> None:
         """Queue a task, from a thread without an event loop."""

@@ -18,6 +18,7 @@ class Places:
 
     ``NAMESPACE.QUEUE`` holds tasks that wait for a worker. ``NAMESPACE.QUEUE.MS`` holds those that wait for MS
     milliseconds: the server itself moves them on, and removes the queue when it is not used any more.
+    ``NAMESPACE.QUEUE.ID`` is such a queue for a single task.
     ``NAMESPACE.ended`` is an exchange by which services hear how tasks end, each with a queue of its own.
     """
 
@@ -42,8 +43,14 @@ class Places:
         if delay <= 0:
             return Route('', self.queue(name), lambda channel: self.declare_queue(channel, name))
         milliseconds = _round_up(delay)
-        delayed = f'{self.queue(name)}.{milliseconds}'
+        # The time after which the server removes the queue counts from its last declaration.
+        return self._delayed(name, f'{self.queue(name)}.{milliseconds}', milliseconds, always=True)
 
+    def aside(self, name: str, task_id: str, delay: float) -> Route:
+        """Return the way to the queue *name*, in *delay* seconds, by a queue that holds the message of one task."""
+        return self._delayed(name, f'{self.queue(name)}.{task_id}', math.ceil(delay * 1000))
+
+    def _delayed(self, name: str, delayed: str, milliseconds: int, *, always: bool = False) -> Route:
         def declare(channel: Any) -> None:
             self.declare_queue(channel, name)
             channel.queue_declare(
@@ -57,8 +64,7 @@ class Places:
                 },
             )
 
-        # The time after which the server removes the queue counts from its last declaration.
-        return Route('', delayed, declare, always=True)
+        return Route('', delayed, declare, always=always)
 
     def bell(self, channel_name: str) -> Route:
         """Return the way to those who listen to *channel_name*."""

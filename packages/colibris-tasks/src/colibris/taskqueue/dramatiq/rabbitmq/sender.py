@@ -71,6 +71,8 @@ class Sender(ChannelUser):
         self._unconfirmed: dict[int, Outgoing] = {}
         self._unfinished: set[Outgoing] = set()
         self._by_id: dict[str, Outgoing] = {}
+        #: What `send` waits for, by id; touched by the event loop only.
+        self._accepting: dict[str, asyncio.Future[None]] = {}
         self._declared: set[tuple[str, str]] = set()
         self._channel: Any = None
         self._tag = 0
@@ -91,7 +93,11 @@ class Sender(ChannelUser):
             time.sleep(0.01)
 
     async def send(self, route: Route, body: bytes, properties: pika.BasicProperties) -> None:
-        """Send a message, and return once the server has accepted it. Raises TaskQueueUnavailable."""
+        """Send a message, and return once the server has accepted it. Raises TaskQueueUnavailable.
+
+        The server writes a message to disk before it confirms it, unless it has been dealt with by then; so `arrived`
+        may tell earlier.
+        """
         loop = asyncio.get_running_loop()
         accepted: asyncio.Future[None] = loop.create_future()
 
@@ -100,7 +106,17 @@ class Sender(ChannelUser):
                 loop.call_soon_threadsafe(_settle, accepted, error)
 
         self.put(Outgoing(route, body, properties, time.monotonic() + self._timeout, done))
-        await accepted
+        self._accepting[properties.message_id] = accepted
+        try:
+            await accepted
+        finally:
+            if self._accepting.get(properties.message_id) is accepted:
+                del self._accepting[properties.message_id]
+
+    def arrived(self, task_id: str) -> None:
+        """Tell that a task has ended, so that its message was accepted; in the event loop that sends."""
+        if (accepted := self._accepting.get(task_id)) is not None:
+            _settle(accepted, None)
 
     def send_and_wait(self, route: Route, body: bytes, properties: pika.BasicProperties) -> None:
         """Send a message, and return once the server has accepted it; for threads without an event loop."""
@@ -112,6 +128,15 @@ class Sender(ChannelUser):
         """Send a message that nobody waits for, from any thread; it may get lost."""
         with suppress(TaskQueueUnavailable):
             self.put(Outgoing(route, body, properties, time.monotonic() + self._timeout, lambda error: None))
+
+    def remove(self, route: Route) -> None:
+        """Have the server delete the queue of *route*, with what is in it; from any thread. It may be left out."""
+        self._connection.call(lambda: self._remove(route))
+
+    def _remove(self, route: Route) -> None:
+        self._declared.discard((route.exchange, route.routing_key))
+        if self._channel is not None and self._channel.is_open:
+            self._channel.queue_delete(route.routing_key)
 
     def put(self, message: Outgoing) -> None:
         """Take a message to be sent; returns at once. Raises TaskQueueUnavailable if too many wait already."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from importlib.util import find_spec
 
 from colibris.taskqueue.base import Context
+from colibris.taskqueue.dramatiq.rabbitmq.bell import RabbitBell
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.stores.base import Notice, Store, WorkerStore
 from colibris.taskqueue.stores.bell import Bell
@@ -18,9 +19,9 @@ class AttachedBell:
     """Stands in for a bell that there is only while the transport is open."""
 
     def __init__(self) -> None:
-        self._bell: Bell | None = None
+        self._bell: RabbitBell | None = None
 
-    def attach(self, bell: Bell) -> None:
+    def attach(self, bell: RabbitBell) -> None:
         self._bell = bell
 
     def detach(self) -> None:
@@ -29,6 +30,11 @@ class AttachedBell:
     def ring(self, channel: str, task_id: str, outcome: bytes | None) -> None:
         if self._bell is not None:
             self._bell.ring(channel, task_id, outcome)
+
+    def arrived(self, task_id: str) -> None:
+        """Tell that a task has ended, as the store has told."""
+        if self._bell is not None:
+            self._bell.arrived(task_id)
 
     def listen(self, channels: Sequence[str]) -> AsyncGenerator[Notice, None]:
         if self._bell is None:
@@ -68,7 +74,7 @@ class RedisBeside(StoreBeside):
     """On a Redis server, which tells services itself."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        from colibris.taskqueue.stores.redis import RedisStore
+        from colibris.taskqueue.dramatiq.rabbitmq.redis_store import SharedRedisStore
         from colibris.taskqueue.stores.redis_server import RedisServer
 
         try:
@@ -76,7 +82,7 @@ class RedisBeside(StoreBeside):
         except ValueError as exc:
             raise ValueError(f'store: {exc}') from exc
         self.bell = AttachedBell()
-        self.store = RedisStore(self._server, apart=True)
+        self.store = SharedRedisStore(self._server, timeout, self.bell.arrived)
 
     def make_worker_store(self, context: Context, bell: Bell) -> WorkerStore:
         from colibris.taskqueue.stores.redis import RedisWorkerStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 
 import pika  # type: ignore[import-untyped]
 
@@ -121,13 +121,16 @@ class RabbitmqTransport(Transport):
             logger.debug('task %s is forgotten later by the store itself: %s', task_id, exc)
 
     async def revive(self, message: Message, data: bytes) -> bool:
-        # This copy comes later, in case the other one gets lost; it is dropped if it finds the task under way.
-        await self.line.publish(message.queue, message.id, data, _SECOND_COPY)
-        if not await self.store.revive(message.id, data):
-            return False
-        with suppress(TaskQueueUnavailable):
-            await self.line.publish(message.queue, message.id, data)
-        return True
+        # This copy comes later, in case that the other one gets lost.
+        aside = await self.line.put_aside(message.queue, message.id, data, _SECOND_COPY)
+        is_dead = await self.store.revive(message.id, data)
+        if is_dead:
+            try:
+                await self.line.publish(message.queue, message.id, data)
+            except TaskQueueUnavailable:
+                return True
+        self.line.remove(aside)
+        return is_dead
 
     async def clear(self) -> None:
         await asyncio.to_thread(self._clear)
