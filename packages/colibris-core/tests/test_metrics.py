@@ -150,17 +150,40 @@ async def test_subsystems_tell_their_numbers(serve, monkeypatch):
     assert found['colibris_queued'] == 5
 
 
-async def test_a_port_of_its_own_serves_nothing_else(serve, aiohttp_client):
+async def test_a_gauge_that_is_told_no_more_is_zero(serve, monkeypatch):
+    lengths = {'mail': 3, 'other': 1}
+
+    class Queues:
+        name = 'queues'
+
+        def measures(self):
+            yield Measure('done', 4, Kind.COUNTER, 'Done.', (('times', str(len(lengths))),))
+            for name, length in lengths.items():
+                yield Measure('queued', length, Kind.SHARED_GAUGE, 'In the queue.', (('queue', name),))
+
+    client = await serve()
+    monkeypatch.setattr(subsystems, 'opened', lambda: (Queues(),))
+    await scraped(client)
+    del lengths['mail']
+    found = await scraped(client)
+    assert (found['colibris_queued{queue="mail"}'], found['colibris_queued{queue="other"}']) == (0, 1)
+    assert found['colibris_done_total{times="2"}'] == 4
+
+
+async def test_a_port_of_its_own_serves_nothing_else(serve, caplog):
+    caplog.set_level('INFO')
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     client = await serve(f"METRICS = {{'port': {port}}}")
     assert (await client.get('/metrics')).status == 404
+    caplog.clear()  # the server of the tests logs itself
     await client.get('/items/1')
     assert (await client.session.get(f'http://127.0.0.1:{port}/')).status == 404
     assert (await client.session.post(f'http://127.0.0.1:{port}/metrics')).status == 405
     found = await scraped(client.session, f'http://127.0.0.1:{port}/metrics')
     assert found['colibris_http_requests_total{method="GET",route="/items/{id}",status="200"}'] == 1
+    assert not [record for record in caplog.records if record.name == 'aiohttp.access' and '/metrics' in record.getMessage()]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ async def refresh() -> None:
             if inspect.isawaitable(measures):
                 async with asyncio.timeout(TIME_LIMIT):
                     measures = await measures
-            _take(measures)
+            _take(subsystem.name, measures)
         except Exception as exc:
             logger.warning('%s cannot tell its numbers: %s', subsystem.name, exc or type(exc).__name__)
 
@@ -149,11 +149,22 @@ async def refresh() -> None:
 _IN_FLIGHT = Series('colibris_http_requests_in_flight', Kind.GAUGE, 'Requests that are being answered.')
 
 
-def _take(measures: Iterable[Any]) -> None:
+#: The gauges that each subsystem told last.
+_told: dict[str, set[Series]] = {}
+
+
+def _take(name: str, measures: Iterable[Any]) -> None:
+    """Keep what the subsystem *name* tells; what it told before and tells no more is 0, such as a queue that is gone."""
     known = numbers()
+    gauges = set()
     for measure in measures:
         series = Series(f'colibris_{measure.name}', measure.kind, measure.help, measure.labels)
         known.values[known.place(series)] = measure.value
+        if series.kind is not Kind.COUNTER:
+            gauges.add(series)
+    for gone in _told.get(name, gauges) - gauges:
+        known.values[known.place(gone)] = 0.0
+    _told[name] = gauges
 
 
 @asynccontextmanager
@@ -187,7 +198,7 @@ async def _scrape_alone(request: web.BaseRequest) -> web.Response:
 
 async def _serve(host: str, port: int) -> web.ServerRunner:
     """Serve nothing but the metrics; all processes of the service share the port."""
-    runner = web.ServerRunner(web.Server(_scrape_alone))
+    runner = web.ServerRunner(web.Server(_scrape_alone, access_log=None))
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, reuse_port=FOLDER in os.environ).start()
