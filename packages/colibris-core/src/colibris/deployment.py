@@ -159,6 +159,20 @@ def health() -> Iterator[Problem]:
         yield Problem("HEALTH['token'] is short enough to be guessed", 'take 16 random characters or more')
 
 
+def metrics() -> Iterator[Problem]:
+    """Numbers tell how much is done by whom, and when."""
+    given = getattr(settings, 'METRICS', None) or {}
+    if given.get('public'):
+        yield Problem(
+            "METRICS['public'] is True: everybody who reaches the service is shown its numbers",
+            "set METRICS['token'], or keep the path from the world by the proxy",
+            Level.WARNING,
+        )
+    token = given.get('token')
+    if isinstance(token, str) and len(token) < 16:
+        yield Problem("METRICS['token'] is short enough to be guessed", 'take 16 random characters or more')
+
+
 def browsers() -> Iterator[Problem]:
     """Pages of strangers run in the browsers of users."""
     cors = getattr(settings, 'CORS', None)
@@ -189,6 +203,7 @@ CHECKS: Mapping[str, Check] = {
     'network': listen,
     'accounts': authentication,
     'health': health,
+    'metrics': metrics,
     'cross-origin requests': browsers,
     'hosts': hosts,
 }
