@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
@@ -195,6 +196,17 @@ def hosts() -> Iterator[Problem]:
         )
 
 
+def proxies() -> Iterator[Problem]:
+    """Who is a trusted proxy says whose request it is."""
+    for text in getattr(settings, 'TRUSTED_PROXIES', ()):
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_network(text).prefixlen == 0:
+                yield Problem(
+                    f'TRUSTED_PROXIES holds {text!r}: everybody may say that he is somebody else',
+                    'name the addresses of the proxies that stand before the service',
+                )
+
+
 #: The checks by the names under which their results are shown.
 CHECKS: Mapping[str, Check] = {
     'debugging': debug,
@@ -206,4 +218,5 @@ CHECKS: Mapping[str, Check] = {
     'metrics': metrics,
     'cross-origin requests': browsers,
     'hosts': hosts,
+    'proxies': proxies,
 }
