@@ -10,9 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 import asyncmy
 import asyncpg
 import pytest
+from servers import SERVERS
 
 KINDS = ('sqlite', 'postgresql', 'mysql')
-SERVERS = {'postgresql': 'postgresql://postgres@127.0.0.1:5432', 'mysql': 'mysql://root@127.0.0.1:3306'}
 DATABASE = f'col_of_tests_{os.getpid()}'
 
 
@@ -22,7 +22,7 @@ async def new_database(kind: str, folder: Path) -> AsyncIterator[dict[str, str]]
     if kind == 'sqlite':
         yield {'DATABASE_NAME': str(folder / 'black-box.db')}
         return
-    server = urlsplit(os.environ.get(f'COLIBRIS_TEST_{kind.upper()}', SERVERS[kind]))
+    server = urlsplit(SERVERS[kind])
     try:
         await execute(server, f'DROP DATABASE IF EXISTS {DATABASE}', f'CREATE DATABASE {DATABASE}')
     except OSError as exc:
