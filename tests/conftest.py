@@ -3,10 +3,11 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from databases import KINDS, new_database
 from playwright.sync_api import Browser, sync_playwright
 from workspace import PACKAGES, Distributions, Environment, make_environment, run
 
@@ -34,6 +35,13 @@ def environment(distributions: Distributions, tmp_path_factory: pytest.TempPathF
     meta = next(wheel for wheel in wheels if wheel.name.startswith('colibris-'))
     environment.install(*(f'{wheel}[all]' if wheel == meta else wheel for wheel in wheels))
     return environment
+
+
+@pytest.fixture(params=KINDS)
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """The environment variables that choose a new, empty database, which is dropped afterwards."""
+    async with new_database(request.param, tmp_path) as variables:
+        yield variables
 
 
 CHROMIUM = os.environ.get('COLIBRIS_TEST_CHROMIUM', '/usr/bin/chromium')

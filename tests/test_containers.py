@@ -1,17 +1,23 @@
 """The container files of a project: linted, and their steps run where no Docker is, by the same commands."""
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import kubernetes_validate
+import psutil
 import pytest
 import yaml
 from test_skeleton import Project, start
@@ -92,9 +98,37 @@ class Builder:
                 shutil.copy(file, self._root / 'src')
 
 
+#: A task, and what sends it: it tells which process has run it, and as whose environment.
+TASK = """
+import os
+import sys
+
+
+async def who_works():
+    return [os.getpid(), sys.prefix]
+"""
+SENDING = """
+from colibris import taskqueue
+
+from shopfloor.tasks import who_works
+
+
+async def send(request):
+    return [os.getpid(), await taskqueue.execute(who_works, timeout=30)]
+
+
+ROUTES += [('/work', send)]
+"""
+
+
 @pytest.fixture(scope='module')
 def project(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return start(environment, tmp_path_factory.mktemp('contained'))
+    """A project as made, with a task."""
+    project = start(environment, tmp_path_factory.mktemp('contained'))
+    (project.package / 'tasks.py').write_text(TASK)
+    routes = project.package / 'routes.py'
+    routes.write_text(f'import os\n\n{routes.read_text()}{SENDING}')
+    return project
 
 
 @pytest.fixture(scope='module')
@@ -165,6 +199,87 @@ def test_the_image_serves_migrates_and_is_healthy_and_writes_nothing_but_its_dat
     )
     assert failed.returncode != 0
     assert [path.name for path in (tmp_path / 'srv').iterdir()] == ['server.log']  # which the test writes
+
+
+def redis_of(service: dict[str, Any], port: int) -> 'subprocess.Popen[bytes]':
+    """Start Redis by the command of Compose, at a *port* of this machine."""
+    name, *options = service['command']
+    command = shutil.which(name)
+    if command is None:
+        (pytest.fail if os.environ.get('CI') else pytest.skip)('redis-server is not installed')
+    options[options.index('--appendonly') + 1] = 'no'
+    process = subprocess.Popen([command, '--port', str(port), *options], stdout=subprocess.DEVNULL)
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', port)):
+            return process
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError('Redis does not come up')
+
+
+@pytest.fixture(params=['worker', 'worker-embedded'])
+def working(
+    request: pytest.FixtureRequest, services: dict[str, Any], tmp_path: Path
+) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+    """The worker of a profile of Compose, and its variables: the volume is here, and Redis at a port of this machine.
+
+    The database is a file in both of them, as it is the queue that this is about.
+    """
+    service = services[request.param]
+    variables = {name: str(value) for name, value in service['environment'].items()}
+    (tmp_path / 'data').mkdir()
+    here = {name: value.replace('/data/', f'{tmp_path}/data/') for name, value in variables.items()}
+    if request.param == 'worker-embedded':
+        yield service, here
+        return
+    database = {'DATABASE_BACKEND': 'sqlite', 'DATABASE_NAME': str(tmp_path / 'data' / 'shop.db')}
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    place = {
+        f'{name}_{key}': value
+        for name in ('CACHE', 'TASK_QUEUE')
+        for key, value in (('HOST', '127.0.0.1'), ('PORT', str(port)))
+    }
+    kept = {name: value for name, value in here.items() if not name.startswith('DATABASE_')}
+    redis = redis_of(services['redis'], port)
+    try:
+        yield service, {**kept, **database, **place}
+    finally:
+        redis.kill()
+        redis.wait()
+
+
+def test_the_worker_of_the_image_runs_what_the_server_sends_and_ends_on_sigterm(
+    built: Path, stages: dict[str, Stage], working: tuple[dict[str, Any], dict[str, str]], tmp_path: Path
+) -> None:
+    service, environment = working
+    assert 'command' not in service  # that of the stage
+    stage = stages[service['build']['target']]
+    (command,) = json.loads(stage.last('ENTRYPOINT') or '')
+    arguments = json.loads(stage.last('CMD') or '')
+    variables = in_image(built, **environment | {'SECRET_KEY': SECRET_KEY})
+    for name in ('server', 'worker'):
+        (tmp_path / name).mkdir()
+    run(built / 'bin' / command, 'migrate', cwd=tmp_path / 'server', env=variables)
+    with (tmp_path / 'worker.log').open('w') as log:
+        worker = subprocess.Popen(
+            [built / 'bin' / command, *arguments], cwd=tmp_path / 'worker', env=variables, stdout=log, stderr=log
+        )
+    try:
+        with (
+            served(built / 'bin' / command, tmp_path / 'server', variables) as address,
+            urlopen(f'{address}/work', timeout=60) as answer,
+        ):
+            server_pid, (pid, prefix) = json.load(answer)
+        assert pid != server_pid
+        assert pid in {worker.pid, *(child.pid for child in psutil.Process(worker.pid).children(recursive=True))}
+        assert Path(prefix) == built
+        worker.terminate()
+        assert worker.wait(30) == 0, (tmp_path / 'worker.log').read_text()
+        assert not list((tmp_path / 'worker').iterdir())  # the root file system is read-only
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def test_server_and_worker_are_no_root_and_differ_in_their_command(stages: dict[str, Stage]) -> None:

@@ -15,7 +15,9 @@ from demo.models import Note
 
 
 async def scraped(client):
-    text = await (await client.get('/metrics')).text()
+    assert (await client.get('/metrics')).status == 401
+    headers = {'Authorization': 'Bearer of-prometheus-1234'}
+    text = await (await client.get('/metrics', headers=headers)).text()
     lines = [line for line in text.splitlines() if not line.startswith('#')]
     return {name: float(value) for name, value in (line.rsplit(' ', 1) for line in lines)}
 
@@ -75,7 +77,7 @@ ROUTES += [web.post('/mails', mail), web.post('/slow', slow)]
 """
 
 SETTINGS = """
-METRICS = {'path': '/metrics'}
+METRICS = {'path': '/metrics', 'token': 'of-prometheus-1234'}
 REQUEST_IDS = True
 REQUEST_TIMEOUT = 0.5
 """

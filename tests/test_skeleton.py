@@ -1,25 +1,17 @@
 """A project made by the starter, from the outside: tested, built, installed, extended, migrated and served."""
 
 import json
-import os
 import re
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import SplitResult, urlsplit
+from typing import Any
 from urllib.request import Request, urlopen
 
 import aiohttp
-import asyncmy
-import asyncpg
 import pytest
 from workspace import Distributions, Environment, make_environment, run, served
-
-SERVERS = {'postgresql': 'postgresql://postgres@127.0.0.1:5432', 'mysql': 'mysql://root@127.0.0.1:3306'}
-DATABASE = f'col_skeleton_{os.getpid()}'
 
 # The model of the seed's example of a fixture, called otherwise, with the rest that makes it a resource.
 CUSTOMER = {
@@ -122,48 +114,6 @@ def extended(environment: Environment, tmp_path_factory: pytest.TempPathFactory)
             file.write(code)
     project.manage('makemigrations', 'customers')
     return project
-
-
-@pytest.fixture(params=['sqlite', 'postgresql', 'mysql'])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """The environment variables that choose a new, empty database, which is dropped afterwards."""
-    if request.param == 'sqlite':
-        yield {'DATABASE_NAME': str(tmp_path / 'black-box.db')}
-        return
-    server = urlsplit(os.environ.get(f'COLIBRIS_TEST_{request.param.upper()}', SERVERS[request.param]))
-    try:
-        await execute(server, f'DROP DATABASE IF EXISTS {DATABASE}', f'CREATE DATABASE {DATABASE}')
-    except OSError as exc:
-        unreachable(f'no {request.param} at {server.hostname}:{server.port}: {exc}')
-    yield {
-        'DATABASE_BACKEND': request.param,
-        'DATABASE_NAME': DATABASE,
-        'DATABASE_HOST': server.hostname or '',
-        'DATABASE_PORT': str(server.port),
-        'DATABASE_USERNAME': server.username or '',
-        'DATABASE_PASSWORD': server.password or '',
-    }
-    await execute(server, f'DROP DATABASE {DATABASE}')
-
-
-async def execute(server: SplitResult, *statements: str) -> None:
-    """Run *statements* with the bare driver, not with what is tested."""
-    place = {'host': server.hostname, 'port': server.port, 'user': server.username, 'password': server.password or ''}
-    if server.scheme == 'postgresql':
-        connection = await asyncpg.connect(**place, database='postgres')
-        for statement in statements:
-            await connection.execute(statement)
-        await connection.close()
-        return
-    async with asyncmy.connect(**place) as connection, connection.cursor() as cursor:
-        for statement in statements:
-            await cursor.execute(statement)
-
-
-def unreachable(message: str) -> NoReturn:
-    if os.environ.get('CI'):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.mark.parametrize('command', [('check', '--quiet'), ('format', '--check')])

@@ -1,4 +1,4 @@
-"""What a request costs the server, in CPU time, as middlewares, routes and rows grow."""
+"""What a request costs the server, in CPU time, as middlewares, routes and rows grow, and in production."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from statistics import median
 from benchmarks.peers import databases, environment, load, machine, roster, server
 from benchmarks.peers.roster import Peer
 from benchmarks.peers.workloads import Workload
+from benchmarks.requests import production
 
 _MANAGE = Path(__file__).parent / 'project' / 'growing' / 'manage.py'
 MIDDLEWARES = (0, 3, 10)
@@ -83,6 +84,7 @@ def table(found: Mapping[Case, list[float]]) -> Iterator[str]:
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(prog='hatch run bench requests', description=__doc__)
+    parser.add_argument('--only', choices=('growing', 'production'), help='one part of it')
     parser.add_argument('--rounds', type=int, default=5, help='how often each case has its turn (%(default)s)')
     parser.add_argument('--duration', type=float, default=3, help='seconds of each run (%(default)s)')
     parser.add_argument('--colibris', type=Path, metavar='PATH', help='a checkout to measure instead of this one')
@@ -90,4 +92,7 @@ if __name__ == '__main__':
     arguments = parser.parse_args()
     load.require_wrk()
     chosen = environment.own_python(arguments.colibris)
-    print('\n'.join(table(measure(arguments.rounds, arguments.duration, chosen, arguments.lock))))
+    if arguments.only != 'production':
+        print('\n'.join(table(measure(arguments.rounds, arguments.duration, chosen, arguments.lock))))
+    if arguments.only != 'growing':
+        print('\n'.join(production.table(production.measure(arguments.rounds, chosen, arguments.lock))))

@@ -89,6 +89,20 @@ def test_origins():
     assert levels('cross-origin requests', CORS={'origins': ['https://example.com'], 'credentials': True}) == []
 
 
+def test_metrics():
+    assert levels('metrics', METRICS=None) == []
+    assert levels('metrics', METRICS={'port': 9100}) == []
+    assert levels('metrics', METRICS={'path': '/metrics', 'public': True}) == [Level.WARNING]
+    assert levels('metrics', METRICS={'path': '/metrics', 'token': 'short'}) == [Level.ERROR]
+    assert levels('metrics', METRICS={'path': '/metrics', 'token': GOOD_KEY}) == []
+
+
+def test_proxies():
+    assert levels('proxies', TRUSTED_PROXIES=['10.0.0.0/8', '::1']) == []
+    assert levels('proxies', TRUSTED_PROXIES=['0.0.0.0/0']) == [Level.ERROR]
+    assert levels('proxies', TRUSTED_PROXIES=['10.0.0.1', '::/0']) == [Level.ERROR]
+
+
 def test_hosts():
     assert levels('hosts', ALLOWED_HOSTS=['*']) == [Level.WARNING]
     assert levels('hosts', ALLOWED_HOSTS=['api.example.com']) == []

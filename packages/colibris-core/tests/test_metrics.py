@@ -46,7 +46,7 @@ def own_numbers(monkeypatch):
 
 @pytest.fixture
 def serve(project, aiohttp_client):
-    async def make(settings="METRICS = {'path': '/metrics'}"):
+    async def make(settings="METRICS = {'path': '/metrics', 'public': True}"):
         project(settings=settings, routes=ROUTES)
         return await aiohttp_client(create_app())
 
@@ -150,17 +150,40 @@ async def test_subsystems_tell_their_numbers(serve, monkeypatch):
     assert found['colibris_queued'] == 5
 
 
-async def test_a_port_of_its_own_serves_nothing_else(serve, aiohttp_client):
+async def test_a_gauge_that_is_told_no_more_is_zero(serve, monkeypatch):
+    lengths = {'mail': 3, 'other': 1}
+
+    class Queues:
+        name = 'queues'
+
+        def measures(self):
+            yield Measure('done', 4, Kind.COUNTER, 'Done.', (('times', str(len(lengths))),))
+            for name, length in lengths.items():
+                yield Measure('queued', length, Kind.SHARED_GAUGE, 'In the queue.', (('queue', name),))
+
+    client = await serve()
+    monkeypatch.setattr(subsystems, 'opened', lambda: (Queues(),))
+    await scraped(client)
+    del lengths['mail']
+    found = await scraped(client)
+    assert (found['colibris_queued{queue="mail"}'], found['colibris_queued{queue="other"}']) == (0, 1)
+    assert found['colibris_done_total{times="2"}'] == 4
+
+
+async def test_a_port_of_its_own_serves_nothing_else(serve, caplog):
+    caplog.set_level('INFO')
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     client = await serve(f"METRICS = {{'port': {port}}}")
     assert (await client.get('/metrics')).status == 404
+    caplog.clear()  # the server of the tests logs itself
     await client.get('/items/1')
     assert (await client.session.get(f'http://127.0.0.1:{port}/')).status == 404
     assert (await client.session.post(f'http://127.0.0.1:{port}/metrics')).status == 405
     found = await scraped(client.session, f'http://127.0.0.1:{port}/metrics')
     assert found['colibris_http_requests_total{method="GET",route="/items/{id}",status="200"}'] == 1
+    assert '/metrics' not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -168,7 +191,14 @@ async def test_a_port_of_its_own_serves_nothing_else(serve, aiohttp_client):
     [
         ({}, "give either a 'path' of the service or a 'port'"),
         ({'path': '/m', 'port': 1}, 'give either'),
-        ({'path': 'metrics'}, "path must begin with '/'"),
+        ({'path': 'metrics'}, "path must be one such as '/metrics'"),
+        ({'path': '/metrics/{id}', 'public': True}, "path must be one such as '/metrics'"),
+        ({'path': '/metrics'}, "who reaches the service would read the numbers at '/metrics': give a 'token'"),
+        ({'path': '/metrics', 'public': 'yes'}, 'public must be True or False'),
+        ({'path': '/metrics', 'public': True, 'token': 'a'}, "public is for a 'path' without a 'token'"),
+        ({'port': 9100, 'public': True}, "public is for a 'path'"),
+        ({'path': '/metrics', 'token': 'two words'}, 'token must be text without spaces'),
+        ({'path': '/metrics', 'token': ''}, 'token must be text without spaces'),
         ({'port': 0}, 'port must be the number of a port'),
         ({'address': 'x'}, "has no key 'address'"),
     ],
@@ -179,8 +209,87 @@ def test_what_cannot_be_meant_is_refused_at_the_start(project, value, message):
         create_app()
 
 
+@pytest.mark.parametrize(
+    'routes',
+    [
+        "web.get('/first', item), web.get('/metrics', item), web.get('/last', item)",
+        "('/metrics', item)",
+        "web.route('*', '/metrics', item)",
+    ],
+)
+@pytest.mark.parametrize('path', ['/metrics', '/health/live'])
+def test_a_path_that_has_another_meaning_is_refused_at_the_start(project, routes, path):
+    project(
+        settings=f"METRICS = {{'path': {path!r}, 'public': True}}",
+        routes=f'from aiohttp import web\n\nasync def item(request):\n    return 1\n\nROUTES = [{routes}]\n',
+    )
+    with pytest.raises(ImproperlyConfigured, match=rf"METRICS \(.*: the path '{path}' is one of the routes"):
+        create_app()
+
+
+async def test_a_path_that_init_gives_another_meaning_is_refused_at_the_start(project, aiohttp_client):
+    app = """
+        async def own(request):
+            return 1
+
+        def init(app):
+            app.router.add_get('/own', own)
+            app.router.add_get('/metrics', own)
+    """
+    project(settings="METRICS = {'path': '/metrics', 'public': True}", app=app)
+    with pytest.raises(ImproperlyConfigured, match='/metrics is routed twice'):
+        await aiohttp_client(create_app())
+
+
+def test_a_directory_that_hides_the_path_is_refused_at_the_start(project, tmp_path):
+    (tmp_path / 'files').mkdir()
+    project(
+        settings="METRICS = {'path': '/metrics', 'public': True}",
+        routes=f"STATIC_ROUTES = [({str(tmp_path / 'files')!r}, '/metrics')]",
+    )
+    with pytest.raises(ImproperlyConfigured, match="the path '/metrics' is one of the routes"):
+        create_app()
+
+
+async def test_a_path_with_a_placeholder_hides_nothing(project, aiohttp_client):
+    routes = "async def item(request):\n    return 'item'\n\nROUTES = [('/{name}', item)]\n"
+    project(settings="METRICS = {'path': '/metrics', 'public': True}", routes=routes)
+    client = await aiohttp_client(create_app())
+    assert 'colibris_http_requests_in_flight' in await scraped(client)
+
+
+TOKEN = 'of-prometheus-1234'
+
+
+@pytest.mark.parametrize(
+    ('given', 'status'),
+    [
+        (f'Bearer {TOKEN}', 200),
+        (f'bearer {TOKEN}', 200),
+        *((None, 401), ('Bearer', 401), (f'Basic {TOKEN}', 401), (f'Bearer {TOKEN}x', 401), ('Bearer \xff', 401)),
+    ],
+)
+async def test_a_token_lets_in(serve, given, status):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    headers = {} if given is None else {'Authorization': given}
+    client = await serve(f"METRICS = {{'path': '/metrics', 'token': '{TOKEN}'}}")
+    resp = await client.get('/metrics', headers=headers)
+    assert resp.status == status
+    assert status == 200 or (resp.headers['WWW-Authenticate'], (await resp.json())['code']) == (
+        'Bearer',
+        'unauthenticated',
+    )
+    runner = await setup._serve(setup.Options(None, port, '127.0.0.1', TOKEN, public=False), port)
+    try:
+        assert (await client.session.get(f'http://127.0.0.1:{port}/metrics', headers=headers)).status == status
+    finally:
+        await runner.cleanup()
+
+
 def test_a_missing_module_is_named(project, monkeypatch):
-    project(settings="METRICS = {'path': '/metrics'}")
+    project(settings="METRICS = {'path': '/metrics', 'public': True}")
     monkeypatch.setattr(setup, 'find_spec', lambda name: None)
     with pytest.raises(ImproperlyConfigured, match=r"pip install 'colibris\[metrics\]'"):
         create_app()
@@ -279,7 +388,7 @@ CHECK = """
 
 
 async def test_each_worker_tells_the_numbers_of_all(project_folder):
-    project_folder.write('shop/settings.py', "METRICS = {'path': '/metrics'}\nLISTEN = '127.0.0.1'\n")
+    project_folder.write('shop/settings.py', "METRICS = {'path': '/metrics', 'public': True}\nLISTEN = '127.0.0.1'\n")
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]

@@ -190,7 +190,7 @@ async def test_plain_functions_and_views_of_aiohttp_are_limited_too(serve):
 async def test_the_setting_limits_all_views_together_that_do_not_say_otherwise(serve):
     client = await serve("THROTTLE = '2/minute'")
     assert [*await statuses(client, '/first', 1), *await statuses(client, '/second', 2)] == [200, 200, 429]
-    for path in ('/free', '/health', '/health/live'):
+    for path in ('/free', '/health', '/health/live', '/health/ready'):
         assert await statuses(client, path, 4) == [200] * 4
     assert await statuses(client, '/limited', 4) == [200, 200, 200, 429]
 

@@ -13,6 +13,19 @@ MIDDLEWARE = [
 ][: int(os.environ['BENCHMARK_MIDDLEWARES'])]
 
 
+# What the part "production" switches on; the rest of the benchmark measures the defaults.
+if 'BENCHMARK_EDGE' in os.environ:
+    _chosen = os.environ['BENCHMARK_EDGE'].split(',')
+    REQUEST_TIMEOUT = 60 if 'limit' in _chosen else None
+    REQUEST_IDS = 'ids' in _chosen
+    ACCESS_LOG = 'log' in _chosen
+    METRICS = {'path': '/metrics', 'public': True} if 'metrics' in _chosen else None
+    if _chosen == ['none']:
+        from colibris import edge
+
+        edge.LAYERS = ()
+
+
 class DatabaseSettingsSchema(SettingsSchema):
     BACKEND = fields.String()
     NAME = fields.String()

@@ -46,11 +46,11 @@ def create_app() -> web.Application:
     app = web.Application(middlewares=_middlewares(), client_max_size=settings.MAX_REQUEST_BODY_SIZE)
     app._router = router = Router()
     Pipeline(app, router)
-    _add_routes(app)
+    _add_routes(app, router)
     if settings.METRICS is not None:
         from colibris import metrics
 
-        metrics.prepare(app)
+        metrics.prepare(router)
     responses.set_default_headers(headers.default_headers())
     app.on_response_prepare.append(_before_headers)
     app.on_shutdown.append(_close_websockets)
@@ -61,6 +61,7 @@ def create_app() -> web.Application:
 
 async def _lifespan(app: web.Application) -> AsyncIterator[None]:
     async with subsystems.running(), _initialised(app):
+        routes.check_unique(app.router)  # init may have added some
         found = endpoints(app)
         check_guarded(found)
         timeouts.check(found)
@@ -164,14 +165,13 @@ def _project_module(name: str) -> ModuleType | None:
     return import_module(path) if find_spec(path) is not None else None
 
 
-def _add_routes(app: web.Application) -> None:
+def _add_routes(app: web.Application, router: Router) -> None:
     module = _project_module('routes')
     if module is not None:
         where = module.__name__
-        routes.add_routes(app.router, getattr(module, 'ROUTES', ()), f'{where}.ROUTES')
+        routes.add_routes(router, getattr(module, 'ROUTES', ()), f'{where}.ROUTES')
         base = Path(settings.PROJECT_PACKAGE_DIR)
-        routes.add_static_routes(app.router, getattr(module, 'STATIC_ROUTES', ()), f'{where}.STATIC_ROUTES', base)
-    taken = {resource.canonical for resource in app.router.resources()}
+        routes.add_static_routes(router, getattr(module, 'STATIC_ROUTES', ()), f'{where}.STATIC_ROUTES', base)
     get_health = _hook('get_health')
     app[readiness.READINESS] = readiness.Readiness(get_health)
     own = [
@@ -179,8 +179,10 @@ def _add_routes(app: web.Application) -> None:
         ('/health/live', health.live),
         ('/health/ready', readiness.ready),
     ]
-    routes.add_routes(app.router, [route for route in own if route[0] not in taken], 'health')
-    routes.check_unique(app.router)
+    for path, handler in own:
+        if not routes.answers(router, path):  # the project may answer itself
+            routes.add_own_route(router, path, handler, 'health')
+    routes.check_unique(router)
 
 
 def _middlewares() -> list[Any]:

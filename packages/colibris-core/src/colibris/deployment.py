@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
@@ -159,6 +160,20 @@ def health() -> Iterator[Problem]:
         yield Problem("HEALTH['token'] is short enough to be guessed", 'take 16 random characters or more')
 
 
+def metrics() -> Iterator[Problem]:
+    """Numbers tell how much is done by whom, and when."""
+    given = getattr(settings, 'METRICS', None) or {}
+    if given.get('public'):
+        yield Problem(
+            "METRICS['public'] is True: everybody who reaches the service is shown its numbers",
+            "set METRICS['token'], or keep the path from the world by the proxy",
+            Level.WARNING,
+        )
+    token = given.get('token')
+    if isinstance(token, str) and len(token) < 16:
+        yield Problem("METRICS['token'] is short enough to be guessed", 'take 16 random characters or more')
+
+
 def browsers() -> Iterator[Problem]:
     """Pages of strangers run in the browsers of users."""
     cors = getattr(settings, 'CORS', None)
@@ -181,6 +196,17 @@ def hosts() -> Iterator[Problem]:
         )
 
 
+def proxies() -> Iterator[Problem]:
+    """Who is a trusted proxy says whose request it is."""
+    for text in getattr(settings, 'TRUSTED_PROXIES', ()):
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_network(text).prefixlen == 0:
+                yield Problem(
+                    f'TRUSTED_PROXIES holds {text!r}: everybody may say that he is somebody else',
+                    'name the addresses of the proxies that stand before the service',
+                )
+
+
 #: The checks by the names under which their results are shown.
 CHECKS: Mapping[str, Check] = {
     'debugging': debug,
@@ -189,6 +215,8 @@ CHECKS: Mapping[str, Check] = {
     'network': listen,
     'accounts': authentication,
     'health': health,
+    'metrics': metrics,
     'cross-origin requests': browsers,
     'hosts': hosts,
+    'proxies': proxies,
 }

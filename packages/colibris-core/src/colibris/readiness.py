@@ -147,6 +147,7 @@ async def ready(request: web.Request) -> web.Response:
     return api.json_response({'state': 'ready'} | ({'checks': shown} if shown is not None else {}))
 
 
+ready.throttle = None  # type: ignore[attr-defined]
 ready.responses = {503: Unready}  # type: ignore[attr-defined]  # for the documentation
 
 

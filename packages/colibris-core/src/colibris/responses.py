@@ -17,6 +17,8 @@ from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, StreamWriter
 from aiohttp.web_response import REASON_PHRASES
 from multidict import CIMultiDict
 
+from colibris.logs.context import REQUEST_ID_HEADER
+
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.web_request import BaseRequest
@@ -59,7 +61,8 @@ def has_hooks(request: web.Request) -> bool:
 def add_header(request: web.Request, name: str, value: str) -> None:
     """Add a header to the response of *request*, whichever it will be; it may be there several times.
 
-    It costs less than `on_response`. Raises ValueError for a *value* that would not stay one line.
+    It stands beside such headers of the response itself, unless there can be but one (see `_REPLACED` and `_KEPT`). It
+    costs less than `on_response`. Raises ValueError for a *value* that would not stay one line.
     """
     if '\r' in value or '\n' in value:
         raise ValueError(f'the header {name} cannot hold a line break')
@@ -82,9 +85,28 @@ def finish(request: web.Request, response: web.StreamResponse) -> None:
 
 def _add_headers(request: BaseRequest, headers: CIMultiDict[str]) -> None:
     for name, value in request._state.get(HEADERS, ()):
+        if name in headers:
+            if name in _REPLACED:
+                headers[name] = value
+                continue
+            if name in _KEPT or (name == hdrs.VARY and _lists(headers, name, value)):
+                continue
         headers.add(name, value)
     for name, value in _defaults.items():
         headers.setdefault(name, value)
+
+
+#: Headers of which a response has but one: what is added replaces what the response says itself, or does not.
+_REPLACED: Final = frozenset(
+    {hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS, hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, REQUEST_ID_HEADER}
+)
+_KEPT: Final = frozenset({hdrs.STRICT_TRANSPORT_SECURITY})
+
+
+def _lists(headers: CIMultiDict[str], name: str, value: str) -> bool:
+    """Tell whether the list *name* of *headers* has *value* already."""
+    listed = ','.join(headers.getall(name)).lower()
+    return not {'*', value.lower()}.isdisjoint(text.strip() for text in listed.split(','))
 
 
 class JSONResponse(web.Response):

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from colibris.conf import ImproperlyConfigured
 from colibris.endpoints import function_handler
+from colibris.router import Router
 from colibris.views import View, add_view
 
 
@@ -38,6 +39,27 @@ def check_unique(router: web.UrlDispatcher) -> None:
                 f'{route.method} {route.resource.canonical} is routed twice; remove one of the routes', setting='ROUTES'
             )
         seen.add((route.method, pattern))
+
+
+def add_own_route(router: Router, path: str, target: Any, where: str) -> None:
+    """Add a route of Colibris itself, for GET requests to *path*: a view or a handler.
+
+    Raises ImproperlyConfigured, naming *where* it comes from, if something of the project answers there.
+    """
+    if not answers(router, path):
+        add_routes(router, [(path, target)], where)
+        found = router.find('GET', path)
+        if found is not None and found[0].resource is not None and found[0].resource.canonical == path:
+            return
+    raise ImproperlyConfigured(f'{where}: the path {path!r} is one of the routes of the service already', setting=where)
+
+
+def answers(router: web.UrlDispatcher, path: str) -> bool:
+    """Tell whether *router* has a route for GET requests to *path* that has no placeholders."""
+    return any(
+        route.resource is not None and route.resource.canonical == path and route.method in ('GET', '*')
+        for route in router.routes()
+    )
 
 
 def add_static_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str, base: Path) -> None:

@@ -48,6 +48,18 @@ ROUTES = """
     async def own(request):
         return web.Response(text='x', headers={'X-Frame-Options': 'SAMEORIGIN', 'Vary': 'Accept-Language'})
 
+    async def sharing(request):
+        headers = {'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': 'false',
+                   'vary': 'ORIGIN, Cookie', 'X-Request-ID': 'own', 'Strict-Transport-Security': 'max-age=1',
+                   'Link': '</own>'}
+        return {'json': json, 'text': web.Response, 'error': refused}[request.query['as']](headers=headers)
+
+    def json(headers):
+        return api.json_response({}, headers=headers)
+
+    def refused(headers):
+        raise api.Conflict(headers=headers)
+
     async def streamed(request):
         response = web.StreamResponse()
         await response.prepare(request)
@@ -59,7 +71,7 @@ ROUTES = """
     public.compress = True
 
     ROUTES = [(f'/{f.__name__}', f) for f in
-              (who, fail, taken, large, huge, small, login, unstored, tagged, image, own, streamed, public)]
+              (who, fail, taken, large, huge, small, login, unstored, tagged, image, own, sharing, streamed, public)]
     ROUTES.append(('/fail/{token}', fail_at))
 """
 

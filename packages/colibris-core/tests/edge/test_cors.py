@@ -42,6 +42,31 @@ async def test_pages_of_others_may_not(serve, origin):
     assert 'Access-Control-Allow-Origin' not in asked.headers
 
 
+@pytest.mark.parametrize('kind', ['json', 'text', 'error'])
+async def test_what_a_view_says_itself_is_not_said_twice(serve, kind):
+    settings = f"{CORS}\nREQUEST_IDS = True\nTRUSTED_PROXIES = ['127.0.0.1']"
+    sent = {'Origin': APP, 'X-Request-ID': 'r1', 'X-Forwarded-For': '10.9.8.7', 'X-Forwarded-Proto': 'https'}
+    headers = (await (await serve(settings)).get(f'/sharing?as={kind}', headers=sent)).headers
+    said = {name: headers.getall(name) for name in (*CORS_HEADERS, 'Vary', 'X-Request-ID', HSTS, 'Link')}
+    assert said == {
+        'Access-Control-Allow-Origin': [APP],
+        'Access-Control-Allow-Credentials': ['true'],
+        'Vary': ['ORIGIN, Cookie'],
+        'X-Request-ID': ['r1'],
+        HSTS: ['max-age=1'],
+        'Link': ['</own>'],
+    }
+
+
+async def test_a_view_may_share_its_answers_with_pages_that_are_not_listed(serve):
+    resp = await (await serve(CORS)).get('/sharing?as=json', headers={'Origin': 'https://evil.example'})
+    assert [resp.headers.getall(name) for name in CORS_HEADERS] == [['*'], ['false']]
+
+
+CORS_HEADERS = ('Access-Control-Allow-Origin', 'Access-Control-Allow-Credentials')
+HSTS = 'Strict-Transport-Security'
+
+
 async def test_answers_without_an_origin_vary_too(serve):
     assert (await (await serve(CORS)).get('/who')).headers['Vary'] == 'Origin'
 

@@ -46,6 +46,12 @@ async def test_probes_may_ask_by_address(serve):
     ]
 
 
+async def test_prometheus_may_ask_by_address(serve):
+    client = await serve(f"METRICS = {{'path': '/metrics', 'public': True}}\n{HOSTS}")
+    assert (await client.get('/metrics', headers={'Host': '10.2.3.4'})).status == 200
+    assert (await client.get('/who', headers={'Host': '10.2.3.4'})).status == 400
+
+
 async def test_in_debug_the_local_names_are_answered_too(serve):
     client = await serve(f'DEBUG = True\n{HOSTS}')
     assert (await client.get('/who')).status == 200

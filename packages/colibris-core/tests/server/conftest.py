@@ -223,7 +223,7 @@ class Shop:
         return psutil.Process(self.process.pid).children()
 
     def pids(self) -> set[int]:
-        return {worker.pid for worker in self.workers() if worker.status() != psutil.STATUS_ZOMBIE}
+        return {worker.pid for worker in self.workers() if _runs(worker)}
 
     def signal_all(self, number: int) -> None:
         os.killpg(self.process.pid, number)
@@ -246,6 +246,13 @@ class Shop:
         """Wait until *pattern* was logged *number* times."""
         await self.until(lambda: len(re.findall(pattern, self.log)) >= number, limit)
         return re.findall(pattern, self.log)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return False
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from colibris.edge import attending, compression, cors, hosts, proxies, traces
+from colibris.edge import attending, compression, cors, hosts, proxies, traces, websockets
 from colibris.edge.layer import Handle, Layer
 
 __all__ = ['surround']
@@ -18,6 +18,7 @@ LAYERS: Sequence[Layer] = (
     proxies.layer,
     traces.layer,
     hosts.layer,
+    websockets.layer,
     cors.layer,
     compression.layer,
 )

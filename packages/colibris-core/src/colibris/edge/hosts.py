@@ -16,7 +16,7 @@ _NAME = re.compile(r'(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\Z|\[[0-9a-f:.]+\]\
 _HOST = re.compile(r'([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?\Z')
 _LOCAL = ('localhost', '*.localhost', '127.0.0.1', '[::1]')
 
-#: Where balancers and orchestrators ask by address; what is answered does not depend on the name.
+#: Where balancers, orchestrators and Prometheus ask by address; what is answered does not depend on the name.
 PROBES = frozenset({'/health', '/health/live', '/health/ready'})
 
 
@@ -31,11 +31,12 @@ def layer(handle: Handle) -> Handle:
     """Answer only to the names in ALLOWED_HOSTS."""
     if settings.ALLOWED_HOSTS is None:
         return handle
+    probes = PROBES | {(settings.METRICS or {}).get('path')}
     exact, parents = _sorted([*settings.ALLOWED_HOSTS, *(_LOCAL if settings.DEBUG else ())])
 
     async def check(request: web.Request) -> web.StreamResponse:
         name = _bare(request.host)
-        if (name is not None and (name in exact or name.endswith(parents))) or request.path in PROBES:
+        if (name is not None and (name in exact or name.endswith(parents))) or request.path in probes:
             return await handle(request)
         return refuse(request, UnknownHost())
 

@@ -20,7 +20,7 @@ from colibris.taskqueue.errors import UnknownTask
 from colibris.taskqueue.limits import Watchdog
 from colibris.taskqueue.messages import Message, Outcome, Status
 from colibris.taskqueue.running import Runner
-from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo
+from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, with_empty
 from colibris.taskqueue.stores.base import Settlement
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,10 @@ class ImmediateBackend(TaskQueueBackend):
         oldest = {task.message.queue: now - task.since for task in reversed(queued)}
         lengths = Counter(task.message.queue for task in queued)
         return Stats(
-            queues=tuple(QueueStats(name, length, oldest[name]) for name, length in sorted(lengths.items())),
+            queues=with_empty(
+                self.context.policy.queues,
+                (QueueStats(name, length, oldest[name]) for name, length in sorted(lengths.items())),
+            ),
             delayed=self._count(Status.DELAYED),
             running=self._count(Status.RUNNING),
             dead=self._count(Status.FAILED),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from colibris.measures import Kind, Measure
@@ -63,6 +63,12 @@ class TaskInfo:
     created: float
     finished: float | None = None
     failure: Failure | None = None
+
+
+def with_empty(names: Sequence[str], found: Iterable[QueueStats]) -> tuple[QueueStats, ...]:
+    """Return *found* with those of *names*, the queues of the policy, in which nothing waits; they come first."""
+    known = {queue.name: queue for queue in found}
+    return tuple(known.get(name) or QueueStats(name, 0, None) for name in dict.fromkeys((*names, *known)))
 
 
 def measures(stats: Stats) -> Iterator[Measure]:

@@ -548,6 +548,11 @@ class TaskQueueBackendSuite:
     # What it tells
 
     async def test_stats_tell_what_waits(self, opened: TaskQueueBackend) -> None:
+        stats = await opened.stats()
+        assert [(queue.name, queue.length, queue.oldest) for queue in stats.queues] == [
+            ('default', 0, None),
+            ('other', 0, None),
+        ]
         self._needs(opened.has_worker)
         for number in range(3):
             await self.send(opened, note, number)

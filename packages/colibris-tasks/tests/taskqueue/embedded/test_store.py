@@ -199,7 +199,7 @@ async def test_statistics_count_by_queue_and_state(store, queue, run):
     await store.add(message('e'), b'', delay=60, channel=None)
     (taken,) = run(tasks.take, 'shop', 'default', 'worker', 1)
     stats = await store.stats()
-    assert {found.name: found.length for found in stats.queues} == {'default': 2, 'mail': 1}
+    assert {found.name: found.length for found in stats.queues} == {'default': 2, 'mail': 1, 'reports': 0}
     assert (stats.delayed, stats.running, stats.dead, stats.workers) == (1, 1, 0, ())
     assert 0 <= stats.oldest < 5
     run(tasks.end, taken, Ending(Status.FAILED, b'', 100))

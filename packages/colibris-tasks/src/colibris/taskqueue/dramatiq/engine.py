@@ -9,7 +9,7 @@ from colibris.taskqueue.base import Context, TaskQueueBackend
 from colibris.taskqueue.dramatiq.transport import Transport
 from colibris.taskqueue.dramatiq.worker import DramatiqWorker
 from colibris.taskqueue.messages import Message, Outcome, Status
-from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo
+from colibris.taskqueue.stats import Stats, TaskInfo, with_empty
 from colibris.taskqueue.waiting import Waiting
 from colibris.taskqueue.worker import WorkerProcess
 
@@ -77,9 +77,7 @@ class DramatiqEngine(TaskQueueBackend):
 
     async def stats(self) -> Stats:
         stats = await self._store.stats()
-        found = {queue.name: queue for queue in stats.queues}
-        there = (found.get(name) or QueueStats(name, 0, None) for name in self.context.policy.queues)
-        return replace(stats, queues=tuple(there))
+        return replace(stats, queues=with_empty(self.context.policy.queues, stats.queues))
 
     async def dead_letters(self, *, limit: int = 100, offset: int = 0) -> Sequence[TaskInfo]:
         return await self._store.dead_letters(limit=limit, offset=offset)

@@ -9,7 +9,8 @@ from colibris.taskqueue.embedded.journal import Session
 from colibris.taskqueue.embedded.tasks import STATUSES
 from colibris.taskqueue.errors import InvalidMessage, TaskQueueUnavailable
 from colibris.taskqueue.messages import Codec, Failure, Status
-from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, WorkerInfo
+from colibris.taskqueue.policy import Policy
+from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, WorkerInfo, with_empty
 
 _MOST_PLACEHOLDERS = 500
 
@@ -67,18 +68,20 @@ def status(session: Session, task_id: str) -> Status:
     return Status(row[0]) if row else Status.UNKNOWN
 
 
-def stats(session: Session, namespace: str, timeout: float) -> Stats:
-    """Return what is going on; workers that were not seen for *timeout* seconds are left out."""
+def stats(session: Session, namespace: str, policy: Policy) -> Stats:
+    """Return what is going on; workers that were not seen for some time are left out."""
     now = session.clock.now()
-    queues = session.execute(
+    waiting = session.execute(
         'SELECT queue, count(*), min(since) FROM tasks WHERE namespace = ? AND state = 0 GROUP BY queue', (namespace,)
     )
     return Stats(
-        queues=tuple(QueueStats(name, length, max(0.0, now - since)) for name, length, since in queues),
+        queues=with_empty(
+            policy.queues, (QueueStats(name, length, max(0.0, now - since)) for name, length, since in waiting)
+        ),
         delayed=_count(session, 'tasks WHERE state = 1 AND namespace = ?', namespace),
         running=_count(session, 'tasks WHERE state = 2 AND namespace = ?', namespace),
         dead=_count(session, "finished WHERE status = 'failed' AND namespace = ?", namespace),
-        workers=tuple(_workers(session, namespace, now, timeout)),
+        workers=tuple(_workers(session, namespace, now, policy.worker_timeout)),
     )
 
 

@@ -93,8 +93,7 @@ class EmbeddedStore(Store):
         return await self._write(lambda session: tasks.cancel(session, task_id, ending))
 
     async def stats(self) -> Stats:
-        timeout = self.context.policy.worker_timeout
-        return await self._read(lambda session: looking.stats(session, self._namespace, timeout))
+        return await self._read(lambda session: looking.stats(session, self._namespace, self.context.policy))
 
     async def info(self, task_id: str) -> TaskInfo | None:
         return await self._read(lambda session: looking.info(session, self.context.codec, task_id))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from colibris.persist.errors import OperationalError, UniqueViolation
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Codec, Failure, Message, Status
-from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, WorkerInfo
+from colibris.taskqueue.stats import QueueStats, Stats, TaskInfo, WorkerInfo, with_empty
 from colibris.taskqueue.stores.base import Notice, Store
 from colibris.taskqueue.stores.bell import Bell
 from colibris.taskqueue.stores.sql import Statements, apart, is_missing_table, marks
@@ -156,10 +156,11 @@ class DatabaseStore(Store):
             "WHERE status IN ('delayed', 'running', 'failed')"
         )
         assert counts is not None
-        found = {row['name']: row for row in waiting}
-        names = dict.fromkeys((*self.context.policy.queues, *found))
         return Stats(
-            queues=tuple(_queue_stats(name, found.get(name)) for name in names),
+            queues=with_empty(
+                self.context.policy.queues,
+                (QueueStats(row['name'], row['length'], max(0.0, float(row['oldest']))) for row in waiting),
+            ),
             delayed=int(counts['waiting']),
             running=int(counts['running']),
             dead=int(counts['dead']),
@@ -221,12 +222,6 @@ class DatabaseStore(Store):
     async def clear(self) -> None:
         await self._sql.run('DELETE FROM colibris_task_states')
         await self._sql.run('DELETE FROM colibris_task_workers')
-
-
-def _queue_stats(name: str, row: Mapping[str, Any] | None) -> QueueStats:
-    if row is None:
-        return QueueStats(name, 0, None)
-    return QueueStats(name, row['length'], max(0.0, float(row['oldest'])))
 
 
 _INFO = 'id, status, task, queue, attempt, created, finished, outcome'
