@@ -5,6 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -48,6 +50,32 @@ def test_many_processes_may_make_the_file_at_once(path, in_thread):
 
     joins = [in_thread(make) for _ in range(8)]
     assert all(join() for join in joins)
+
+
+def test_a_file_that_another_makes_at_the_moment_is_not_taken_for_a_stranger(path, in_thread, monkeypatch):
+    number = files._number
+    joins = []
+
+    def number_and_then_another_makes_it(connection, pragma):
+        found = number(connection, pragma)
+        if not joins:
+            joins.append(in_thread(QueueFile(path).make, STATEMENTS))
+            with suppress(TimeoutError):
+                joins[0](0.3)
+        return found
+
+    monkeypatch.setattr(files, '_number', number_and_then_another_makes_it)
+    QueueFile(path).make(STATEMENTS)
+    joins[0]()
+
+
+def test_opening_a_queue_that_is_there_waits_for_nobody_who_writes(queue, path):
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute('BEGIN IMMEDIATE')
+    begun = time.monotonic()
+    QueueFile(path).make(STATEMENTS)
+    assert time.monotonic() - begun < files.BUSY_TIMEOUT / 2
+    holder.close()
 
 
 def test_opening_it_twice_in_a_process_does_not_let_others_take_its_log_away(queue, path, run):

@@ -43,21 +43,33 @@ class QueueFile:
         self.path = path
 
     def make(self, statements: Iterable[str]) -> None:
-        """Make the file, for its owner alone, and its tables by *statements*, unless they are there."""
+        """Make the file, for its owner alone, and its tables by *statements*, unless they are there.
+
+        A queue that is there is read alone: opening it costs no writing to the disk, and waits for nobody.
+        """
         self._create()
         with closing(self.connect(patience=BUSY_TIMEOUT)) as connection, self.translating():
-            self._refuse_strangers(connection)
+            connection.execute('BEGIN')  # one state of the file for all that is read, while others make it
+            made = self._is_made(connection)
+            connection.execute('COMMIT')
+            if made:
+                return
             for option in _OPTIONS_OF_FILE:
                 until_free(connection, option)
             begin(connection)
-            self._refuse_strangers(connection)
-            if _number(connection, 'application_id') == 0:
+            if not self._is_made(connection):
                 for statement in statements:
                     connection.execute(statement)
                 connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
                 connection.execute(f'PRAGMA user_version = {VERSION}')
-            self.check_version(connection)
             connection.execute('COMMIT')
+
+    def _is_made(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether the file is a queue, rather than new. Raises TaskQueueUnavailable if it is something else."""
+        if self._is_new(connection):
+            return False
+        self.check_version(connection)
+        return True
 
     def _create(self) -> None:
         """Make an empty file.
@@ -121,8 +133,8 @@ class QueueFile:
         return None
 
     def check_version(self, connection: sqlite3.Connection) -> None:
-        """Raise unless this is a queue that we know how to use."""
-        self._refuse_strangers(connection)
+        """Raise unless this is a queue that we know how to use; called in a transaction."""
+        self._is_new(connection)
         version = _number(connection, 'user_version')
         if version != VERSION:
             raise TaskQueueUnavailable(
@@ -130,15 +142,16 @@ class QueueFile:
                 f'this one knows version {VERSION}: install that release, or remove the file if nothing in it counts'
             )
 
-    def _refuse_strangers(self, connection: sqlite3.Connection) -> None:
-        """Raise unless the database has our mark, or is new: without a mark and without tables."""
+    def _is_new(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether the database has neither our mark nor tables; raise if it has tables or another mark."""
         mark = _number(connection, 'application_id')
         if mark == APPLICATION_ID:
-            return
+            return False
         if mark or connection.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
             raise TaskQueueUnavailable(
                 f'{self.path} is a database of another program: set the option "path" of TASK_QUEUE to another file'
             )
+        return True
 
     def _why(self, error: OSError) -> str:
         directory = self.path.parent
