@@ -190,3 +190,24 @@ async def test_closing_tells_those_who_wait(store):
     with pytest.raises(TaskQueueUnavailable):
         await call
     assert store.listeners == 0
+
+
+async def test_closing_ends_a_subscription_that_loses_its_cancellation(store):
+    lost = []
+
+    async def deaf(channel):
+        yield Notice()
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            lost.append(channel)
+            if len(lost) > 1:
+                raise
+            raise TaskQueueUnavailable('as a client does that connects at the moment') from None
+
+    store.notifications = deaf
+    waiting = Waiting(store)
+    await waiting.expect('a')
+    async with asyncio.timeout(5):
+        await waiting.close()
+    assert lost

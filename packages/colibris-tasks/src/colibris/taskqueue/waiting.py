@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 #: The pauses before the subscription is made anew while the store is away, in seconds.
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
+#: When the end of the subscription is asked for again, in seconds.
+_CANCEL_AGAIN = 0.2
 #: How many tasks are asked for at once.
 _BATCH = 200
 
@@ -100,9 +102,9 @@ class Waiting:
     async def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
         self._listening.clear()
-        if listener is not None:
+        while listener is not None and not listener.done():  # a client that connects loses a cancellation at times
             listener.cancel()
-            await asyncio.wait([listener])
+            await asyncio.wait([listener], timeout=_CANCEL_AGAIN)
 
     def _leave_later(self) -> None:
         """Stop listening after a while without anybody who waits, where listening costs something."""
