@@ -112,14 +112,14 @@ async def test_a_task_is_sent_after_the_commit_and_dropped_by_a_rollback(opened)
 
 
 async def test_a_sender_that_is_cancelled_does_not_cancel_what_runs(opened):
-    testing._released.clear()
+    testing.jobs._released.clear()
     calling = asyncio.create_task(taskqueue.enqueue(testing.hold))
     await begun()
     calling.cancel()
     await asyncio.wait([calling])
     (message,) = opened.sent
     assert await opened.status(message.id) is Status.RUNNING
-    testing._released.set()
+    testing.let_go()
     assert (await opened.wait(message.id)).value == 'let go'
 
 
@@ -143,8 +143,8 @@ async def test_what_was_sent_is_known_by_function(opened, task_queue):  # noqa: 
     await taskqueue.enqueue(testing.note, 'x')
     await taskqueue.enqueue(testing.add, 1, right=2)
     assert [message.function for message in task_queue.sent] == [
-        'colibris.taskqueue.testing:note',
-        'colibris.taskqueue.testing:add',
+        'colibris.taskqueue.testing.jobs:note',
+        'colibris.taskqueue.testing.jobs:add',
     ]
     (message,) = task_queue.sent_to(testing.add)
     assert (list(message.args), dict(message.kwargs)) == ([1], {'right': 2})

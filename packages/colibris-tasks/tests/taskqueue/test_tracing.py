@@ -43,7 +43,7 @@ async def test_a_task_continues_the_trace_of_who_sends_it(spans, opened, functio
     with tracing.span('request'):
         await taskqueue.enqueue(function, 1)
     found = by_name(spans)
-    name = f'colibris.taskqueue.testing:{function.__name__}'
+    name = f'colibris.taskqueue.testing.jobs:{function.__name__}'
     request, sent, run = found['request'], found[f'enqueue {name}'], found[f'run {name}']
     assert (sent.kind, sent.parent.span_id) == (SpanKind.PRODUCER, request.context.span_id)
     assert (run.kind, run.parent.span_id) == (SpanKind.CONSUMER, sent.context.span_id)

@@ -61,7 +61,7 @@ async def test_what_was_taken_in_an_answer_that_was_lost_is_put_back(backend):
     client, prefix = redis.Redis.from_url(URL), f'{backend.context.namespace}:tasks:'
     held = f'{prefix}h:{worker._broker.worker_id}:default'
     # as if the worker had taken it, and the connection had been lost before it knew
-    message = Message(function='colibris.taskqueue.testing:add', args=[1])
+    message = Message(function='colibris.taskqueue.testing.jobs:add', args=[1])
     data = backend.context.codec.encode(message)
     client.hset(f'{prefix}t:{message.id}', mapping={'m': data, 's': 'queued', 'q': 'default', 'a': 1})
     client.rpush(held, message.id)
@@ -87,7 +87,7 @@ async def test_what_a_worker_takes_after_it_seemed_to_have_gone_is_put_back(back
 
 
 async def test_a_clock_of_the_server_that_is_set_back_makes_no_delay_longer(backend):
-    message = Message(function='colibris.taskqueue.testing:add', args=[1])
+    message = Message(function='colibris.taskqueue.testing.jobs:add', args=[1])
     await backend.send(message, backend.context.codec.encode(message), delay=1)
     client, prefix = redis.Redis.from_url(URL), f'{backend.context.namespace}:tasks:'
     client.zincrby(f'{prefix}d', 3_600_000, message.id)  # as if both had been written an hour later
@@ -128,7 +128,7 @@ async def test_thousands_of_calls_take_two_connections(backend):
     ids = [new_id() for _ in range(2000)]
     calls = []
     for task_id in ids:
-        message = Message(id=task_id, function='colibris.taskqueue.testing:add', args=[1])
+        message = Message(id=task_id, function='colibris.taskqueue.testing.jobs:add', args=[1])
         data = backend.context.codec.encode(message)
         calls.append(asyncio.create_task(backend.send(message, data, awaited=True)))
     await asyncio.gather(*calls)
