@@ -188,6 +188,20 @@ def test_hooks_run_and_the_rest_is_compiled():
     assert dump.json([{'person': {'name': 'Ann'}}]) == b'[{"person":{"name":"Ann"}}]'
 
 
+def test_a_hook_may_change_the_fields_before_they_are_read():
+    class Signed(Person):
+        @pre_dump
+        def sign(self, obj, **kwargs):
+            self.dump_fields['name'].dump_default = obj.get('by', 'nobody')
+            return obj
+
+    schema = Signed(only=['name'])
+    dump = dumper(schema)
+    for _ in range(3):
+        assert dump({}) == schema.dump({}) == {'name': 'nobody'}
+        assert dump({'by': 'Ann'}) == schema.dump({'by': 'Ann'}) == {'name': 'Ann'}
+
+
 def test_the_context_reaches_code_of_yours():
     class Suffixed(Schema):
         name = fields.Function(lambda obj: obj['name'] + Context.get()['suffix'])

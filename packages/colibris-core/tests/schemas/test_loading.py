@@ -124,6 +124,28 @@ def test_hooks_run_in_their_order(load):
         assert caught.value.messages == messages
 
 
+def test_a_hook_may_change_the_fields_before_they_are_read(load):
+    class Delivery(Schema):
+        kind = fields.String()
+        street = fields.String(validate=[validate.Length(max=5)])
+
+        @pre_load
+        def adapt(self, data, **kwargs):
+            self.fields['street'].required = data['kind'] == 'post'
+            if data['kind'] == 'far':
+                self.fields['street'].validators.clear()
+            return data
+
+    schema = Delivery()
+    for _ in range(3):
+        assert load(schema, {'kind': 'shop'}) == {'kind': 'shop'}
+        with pytest.raises(ValidationError, match='Missing data'):
+            load(schema, {'kind': 'post'})
+        with pytest.raises(ValidationError, match='Longer than'):
+            load(schema, {'kind': 'shop', 'street': 'Acacia Avenue'})
+    assert load(schema, {'kind': 'far', 'street': 'Acacia Avenue'})['street'] == 'Acacia Avenue'
+
+
 def test_the_context_reaches_code_of_yours(load):
     class Suffixed(Schema):
         name = fields.Function(deserialize=lambda value: value + Context.get()['suffix'])

@@ -17,7 +17,7 @@ class Schema(marshmallow.Schema):
     """Says what goes in and comes out: marshmallow's schema, which runs code that is made for it once.
 
     Results and errors are marshmallow's. The code is made when the schema has been used a few times, or when a view is
-    made that uses it: changes of its fields in place after that are not seen.
+    made that uses it: changes of its fields in place after that are not seen, unless its own hooks make them.
     """
 
     def load(self, data: Any, *, many: bool | None = None, partial: Any = None, unknown: Any = None) -> Any:

@@ -10,6 +10,7 @@ from marshmallow import Schema
 from colibris.schemas.compiled import stock
 from colibris.schemas.compiled.safe import encode, fragment
 from colibris.schemas.compiled.stock import NotCompiled
+from colibris.schemas.compiled.watching import Watch
 from colibris.schemas.compiled.writing import Dump, Stub, check_dump, steady
 
 _KEPT = '_colibris_dumpers'
@@ -77,6 +78,7 @@ class Dumpers:
         self.schema = schema
         self.made: dict[tuple[bool, bool], Dumper] = {}
         self._state: tuple[Any, Dump | None] = (None, None)
+        self._watch = Watch(schema, 'pre_dump')
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # a copy of the schema gets its own
@@ -84,14 +86,17 @@ class Dumpers:
     def one(self) -> Dump | None:
         """Return what does what ``schema._serialize`` does for one object; None if only marshmallow can."""
         made_for, dump = self._state
-        if made_for is not self.schema.dump_fields:
-            try:
-                stock.check_dump(self.schema, nested=False)
-            except NotCompiled:
-                dump = None
-            else:
-                dump = steady(self.schema, json=False, promised=False, many=False)
-            self._state = (self.schema.dump_fields, dump)
+        if made_for is self.schema.dump_fields:
+            return None if self._watch.has_changed(made_for) else dump
+        made_for = self.schema.dump_fields
+        try:
+            stock.check_dump(self.schema, nested=False)
+        except NotCompiled:
+            dump = None
+        else:
+            dump = steady(self.schema, json=False, promised=False, many=False)
+        self._state = (made_for, dump)
+        self._watch.begin(made_for)
         return dump
 
 

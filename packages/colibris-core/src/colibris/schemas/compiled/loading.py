@@ -14,6 +14,7 @@ from colibris.schemas.compiled.by_field import FieldReader, LoadFields
 from colibris.schemas.compiled.reading import Load, Reader, partial_of
 from colibris.schemas.compiled.stock import NotCompiled
 from colibris.schemas.compiled.typed import TypedReader
+from colibris.schemas.compiled.watching import Watch
 
 _KEPT = '_colibris_loader'
 _USES = '_colibris_loads'
@@ -55,6 +56,7 @@ class Loader:
         self._made_for: Any = None
         self._wholes: dict[Any, Load | None] = {}
         self._by_field: dict[Any, LoadFields | None] = {}
+        self._watch = Watch(schema, 'pre_load')
         #: How many good documents were not loaded by code for JSON; None if that is not worth while.
         self._missed: int | None = 0
 
@@ -157,6 +159,8 @@ class Loader:
     def by_field(self, partial: Any, unknown: Any) -> LoadFields | None:
         """Return the function that loads one dictionary field by field, made for the first call."""
         schema = self.schema
+        if self._made_for is schema.load_fields and self._watch.has_changed(schema.load_fields):
+            return None
         found: LoadFields | None = self._variant(
             self._by_field, lambda partial, unknown: FieldReader().by_field(schema, partial, unknown), partial, unknown
         )
@@ -172,6 +176,7 @@ class Loader:
     def _variant(self, made: dict[Any, Any], make: Callable[..., Any], partial: Any, unknown: Any, *more: Any) -> Any:
         if self._made_for is not self.schema.load_fields:
             self._made_for = self.schema.load_fields
+            self._watch.begin(self._made_for)
             self._wholes.clear()
             self._by_field.clear()
         try:
