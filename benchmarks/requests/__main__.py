@@ -85,6 +85,7 @@ def table(found: Mapping[Case, list[float]]) -> Iterator[str]:
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(prog='hatch run bench requests', description=__doc__)
     parser.add_argument('--only', choices=('growing', 'production'), help='one part of it')
+    parser.add_argument('--path', action='append', metavar='PATH', help='of the part "production": what is asked for')
     parser.add_argument('--rounds', type=int, default=5, help='how often each case has its turn (%(default)s)')
     parser.add_argument('--duration', type=float, default=3, help='seconds of each run (%(default)s)')
     parser.add_argument('--colibris', type=Path, metavar='PATH', help='a checkout to measure instead of this one')
@@ -95,4 +96,10 @@ if __name__ == '__main__':
     if arguments.only != 'production':
         print('\n'.join(table(measure(arguments.rounds, arguments.duration, chosen, arguments.lock))))
     if arguments.only != 'growing':
-        print('\n'.join(production.table(production.measure(arguments.rounds, chosen, arguments.lock))))
+        print(
+            '\n'.join(
+                production.table(
+                    production.measure(arguments.rounds, chosen, arguments.lock, arguments.path or production.PATHS)
+                )
+            )
+        )

@@ -7,7 +7,7 @@ They stand in one layer around the application, of the edge. ``bare`` is the sam
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,17 +45,17 @@ VARIANTS = (
 #: The cheapest request there is, for which they cost most, and one as a service has them.
 PATHS = ('/hello', '/users?page_size=25')
 
-#: The CPU seconds of a request of a service, and of the bare one right before, one pair for each turn.
+#: The CPU seconds of a request of a service, and of the bare one right before and after, one pair for each turn.
 Costs = Mapping[tuple[Variant, str], list[tuple[float, float]]]
 
 #: How long a turn waits for a quiet moment, in seconds.
-PATIENCE = 5.0
+PATIENCE = 2.0
 
 
-def measure(rounds: int, python: Path, lock: Path | None) -> Costs:
+def measure(rounds: int, python: Path, lock: Path | None, paths: Sequence[str] = PATHS) -> Costs:
     """Return what a request of each service costs."""
     found: dict[tuple[Variant, str], list[tuple[float, float]]] = {
-        (variant, path): [] for path in PATHS for variant in VARIANTS[1:]
+        (variant, path): [] for path in paths for variant in VARIANTS[1:]
     }
     with databases.running('postgresql') as database, tempfile.TemporaryDirectory() as folder:
         variables = {**database.variables(), **CONNECTIONS}
@@ -67,15 +67,27 @@ def measure(rounds: int, python: Path, lock: Path | None) -> Costs:
                     variant: stack.enter_context(server.Server(_peer(variant, python), variables, Path(folder) / 'log'))
                     for variant in VARIANTS
                 }
-                for path in PATHS:
-                    for variant in VARIANTS:  # to warm up
-                        _cost(running[variant], path, Path(folder))
-                    for variant in VARIANTS[1:] * SLICES:
-                        machine.wait_until_quiet(PATIENCE)
-                        with machine.lock(lock):
-                            bare = _cost(running[VARIANTS[0]], path, Path(folder))
-                            found[variant, path].append((_cost(running[variant], path, Path(folder)), bare))
+                for path in paths:
+                    for variant, cost, bare in _turns(running, path, Path(folder), lock):
+                        found[variant, path].append((cost, bare))
     return found
+
+
+def _turns(
+    running: Mapping[Variant, server.Server], path: str, folder: Path, lock: Path | None
+) -> Iterator[tuple[Variant, float, float]]:
+    """Yield what a request of each service costs, and of the bare one at that time: what drifts, drifts for both."""
+    for variant in VARIANTS:  # to warm up
+        _cost(running[variant], path, folder)
+    before = _cost(running[VARIANTS[0]], path, folder)
+    for number in range(SLICES):
+        for variant in VARIANTS[1:] if number % 2 == 0 else reversed(VARIANTS[1:]):
+            machine.wait_until_quiet(PATIENCE)
+            with machine.lock(lock):
+                cost = _cost(running[variant], path, folder)
+                after = _cost(running[VARIANTS[0]], path, folder)
+            yield variant, cost, (before + after) / 2
+            before = after
 
 
 def _peer(variant: Variant, python: Path) -> roster.Peer:
@@ -95,7 +107,7 @@ def _cost(running: server.Server, path: str, folder: Path) -> float:
 
 def table(found: Costs) -> Iterator[str]:
     """Give the lines of the table: medians, each service beside the bare one turn by turn, and its goal."""
-    for path in PATHS:
+    for path in dict.fromkeys(path for _, path in found):
         yield f'  {path:28}{"CPU µs":>9}{"beside bare":>14}{"goal":>8}'
         all_bare = [bare for variant in VARIANTS[1:] for _, bare in found[variant, path]]
         yield f'  {VARIANTS[0].title:28}{median(all_bare) * 1e6:9.1f}'

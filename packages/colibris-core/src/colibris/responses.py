@@ -241,7 +241,12 @@ def _leaves_rest(headers: CIMultiDict[str]) -> bool:
 def _lines(request: BaseRequest) -> bytes:
     """Return the lines of the headers that were added for *request*."""
     added = request._state.get(HEADERS)
-    return b'' if added is None else ''.join(f'{name}: {value}\r\n' for name, value in added).encode()
+    if added is None:
+        return b''
+    if len(added) == 1:  # the id of the request
+        name, value = added[0]
+        return f'{name}: {value}\r\n'.encode()
+    return ''.join(f'{name}: {value}\r\n' for name, value in added).encode()
 
 
 _defaults: dict[str, str] = {}

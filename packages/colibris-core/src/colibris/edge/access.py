@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 
 from colibris.conf import settings
 from colibris.logs.context import current_request_id, of_request, route_of
-from colibris.logs.formatters import JSONFormatter, timestamp
+from colibris.logs.formatters import JSONFormatter, encoded, timestamp
 from colibris.security import ACCOUNT, NOBODY, account_key
 
 logger = logging.getLogger('colibris.access')
@@ -29,75 +28,62 @@ TRACE_ID = web.RequestKey('trace_id', str)
 
 #: How long lines wait to be written together, in seconds, and how many of them at most.
 PERIOD = 0.1
-MOST_WAITING = 1000
+MOST_WAITING = 100
 
-
-class Line(msgspec.Struct, omit_defaults=True, gc=False):
-    """What is told of one request, as `JSONFormatter` writes it."""
-
-    time: str
-    level: str
-    logger: str
-    message: str
-    method: str
-    route: str | None
-    status: int
-    duration: float
-    remote: str | None
-    account: str | None = None
-    request_id: str | None = None
-    trace_id: str | None = None
+#: Of how many clients the address is kept as it is written.
+MOST_REMOTES = 1000
 
 
 class Batch:
-    """Lines that wait to be written by *handler*."""
+    """Lines that wait to be written by *handler*, each as `JSONFormatter` would write it."""
 
     def __init__(self, handler: logging.StreamHandler[Any]) -> None:
         self._handler = handler
-        self._lines: list[Line] = []
+        self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
-        #: The route and the message, by the route itself, method and status.
-        self._said: dict[tuple[object, str, int], tuple[str | None, str]] = {}
-        self._encode = msgspec.json.Encoder().encode_lines
+        #: What lines say of the request and its answer, by the route itself, method and status.
+        self._said: dict[tuple[object, str, int], str] = {}
+        #: The fields of clients, by their addresses.
+        self._remotes: dict[str | None, str] = {}
 
     def add(self, request: web.Request, status: int, seconds: float) -> None:
         """Tell of *request* soon."""
-        state = request._state
-        who = state.get(ACCOUNT, NOBODY)
-        account = None if who is NOBODY else account_key(who)
-        method, match_info = request._method, request._match_info
-        place = None if match_info is None else match_info._route
-        route, message = self._said.get((place, method, status)) or self._say(request, place, status)
-        self._lines.append(
-            Line(
-                timestamp(time.time()),
-                'ERROR' if status >= 500 else 'INFO',
-                logger.name,
-                message,
-                method,
-                route,
-                status,
-                round(seconds, 6),
-                request.remote,
-                # a token may hold halves of characters
-                account if account is None or account.isascii() else account.encode(errors='replace').decode(),
-                current_request_id(),
-                state.get(TRACE_ID),
-            )
+        state, match_info, address = request._state, request._match_info, request.remote
+        route = None if match_info is None else match_info._route
+        said = self._said.get((route, request._method, status)) or self._say(request, route, status)
+        remote = self._remotes.get(address) or self._quote_remote(address)
+        request_id = current_request_id()
+        if request_id is None:
+            of_id = ''
+        elif request_id.isalnum() and request_id.isascii():  # as those are that are made here
+            of_id = f',"request_id":"{request_id}"'
+        else:
+            of_id = f',{_fields(request_id=request_id)}'
+        who, trace_id = state.get(ACCOUNT, NOBODY), state.get(TRACE_ID)
+        more = '' if who is NOBODY and trace_id is None else _told_more(who, trace_id)
+        lines = self._lines
+        lines.append(
+            f'{{"time":"{timestamp(time.time())}",{said},"duration":{seconds:.6f},{remote}{of_id}{more}}}\n'
         )
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self.write)
-        elif len(self._lines) >= MOST_WAITING:
-            self._timer.cancel()
+        elif len(lines) >= MOST_WAITING:
             self.write()
 
-    def _say(self, request: web.Request, place: object, status: int) -> tuple[str | None, str]:
-        """Return the route of *request*, and the message of its line."""
+    def _say(self, request: web.Request, place: object, status: int) -> str:
+        """Return the part of its line that requests to a route have in common."""
         method, route = request.method, route_of(request)
-        said = route, _message(method, route, status)
+        level, message = 'ERROR' if status >= 500 else 'INFO', _message(method, route, status)
+        said = _fields(level=level, logger=logger.name, message=message, method=method, route=route, status=status)
         if method in METH_ALL and route is not None:  # there are as many others as clients think of
             self._said[place, method, status] = said
         return said
+
+    def _quote_remote(self, address: str | None) -> str:
+        if len(self._remotes) >= MOST_REMOTES:
+            self._remotes.clear()
+        found = self._remotes[address] = _fields(remote=address)
+        return found
 
     def write(self) -> None:
         """Write what waits."""
@@ -108,12 +94,24 @@ class Batch:
         handler = self._handler
         handler.acquire()
         try:
-            handler.stream.write(self._encode(lines).decode())
+            handler.stream.write(''.join(lines))
             handler.flush()
         except Exception:
             handler.handleError(_record(logging.ERROR, '%d lines could not be written', (len(lines),)))
         finally:
             handler.release()
+
+
+def _told_more(who: object, trace_id: str | None) -> str:
+    """Return the end of a line: whose request it was, and to which trace it belonged, as far as there is either."""
+    told = {'account': None if who is NOBODY else account_key(who), 'trace_id': trace_id}
+    found = _fields(**{name: value for name, value in told.items() if value is not None})
+    return f',{found}' if found else ''
+
+
+def _fields(**told: object) -> str:
+    """Return a part of a line: without the braces around it."""
+    return encoded(told)[1:-1]
 
 
 _batch: Batch | None = None

@@ -23,9 +23,9 @@ CLIENT_GONE = 499
 def layer(handle: Handle) -> Handle:
     """Attend to each request, as REQUEST_IDS, REQUEST_TIMEOUT, ACCESS_LOG and METRICS say."""
     identify = requestids.identifier()
-    tell = observing.observer()
+    observers = observing.observers()
     watch = timeouts.new_watch()
-    if identify is None and tell is None and settings.REQUEST_TIMEOUT is None:
+    if identify is None and not observers and settings.REQUEST_TIMEOUT is None:
         return handle
     running, expired = watch.running, watch.expired
 
@@ -33,31 +33,32 @@ def layer(handle: Handle) -> Handle:
         began = perf_counter()
         if identify is not None:
             identify(request)
-        task: Any = current_task()
-        key = id(request)
-        running[key] = request, task
+        task: Any = current_task(request._loop)
+        running[task] = request
         if watch.timer is None:
             watch.begin()
         status = 500
         try:
             response = await handle(request)
-            status = response.status
+            status = response._status
         except web.HTTPException as exc:
             status = exc.status
             raise
         except asyncio.CancelledError:
-            if key not in expired or task.cancelling() > 1:
+            if task not in expired or task.cancelling() > 1:
                 status = CLIENT_GONE
                 raise
             response = timeouts.refusal(request)
             status = response.status
         finally:
-            del running[key]
-            if key in expired:  # the answer is sent by the same task
-                expired.remove(key)
+            running.pop(task, None)  # a handler may have sent another request this way
+            if expired and task in expired:  # the answer is sent by the same task
+                expired.remove(task)
                 task.uncancel()
-            if tell is not None:
-                tell(request, status, perf_counter() - began)
+            if observers:
+                seconds = perf_counter() - began
+                for tell in observers:
+                    tell(request, status, seconds)
         return response
 
     return attend

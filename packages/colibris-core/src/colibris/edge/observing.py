@@ -13,19 +13,11 @@ from colibris.edge import access
 Observer = Callable[[web.Request, int, float], None]
 
 
-def observer() -> Observer | None:
-    """Return who is to be told of each request; None where the settings ask for nobody."""
+def observers() -> tuple[Observer, ...]:
+    """Return who is to be told of each request, as the settings ask."""
     found = [] if (log := access.observer()) is None else [log]
     if settings.METRICS is not None:
         from colibris import metrics  # which not everybody needs
 
         found.append(metrics.observer())
-    if len(found) < 2:
-        return found[0] if found else None
-    first, second = found
-
-    def tell_both(request: web.Request, status: int, seconds: float) -> None:
-        first(request, status, seconds)
-        second(request, status, seconds)
-
-    return tell_both
+    return tuple(found)

@@ -39,12 +39,12 @@ class Watch:
     def __init__(self, limit: float | None, period: float) -> None:
         self._limit = limit
         self._period = period
-        #: The requests that are being answered, and the tasks that do so, by the ids of the former.
-        self.running: dict[int, tuple[web.Request, asyncio.Task[Any]]] = {}
+        #: The requests that are being answered, by the tasks that do so: each of them answers one at a time.
+        self.running: dict[asyncio.Task[Any], web.Request] = {}
         #: Since when those are looked after that have been here for a while.
-        self._since: dict[int, float] = {}
+        self._since: dict[asyncio.Task[Any], tuple[web.Request, float]] = {}
         #: Those that were cancelled.
-        self.expired: set[int] = set()
+        self.expired: set[asyncio.Task[Any]] = set()
         #: When they are looked after next; None while there are none.
         self.timer: asyncio.TimerHandle | None = None
 
@@ -56,16 +56,16 @@ class Watch:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         since, self._since = self._since, {}
-        for key, (request, task) in self.running.items():
-            if key in self.expired or request.writer.output_size > 0:
+        for task, request in self.running.items():
+            if task in self.expired or request.writer.output_size > 0:
                 continue
-            begun = since.get(key)
-            if begun is None or _waits_for_client(request):
+            known, begun = since.get(task, (None, now))
+            if known is not request or _waits_for_client(request):
                 begun = now
-            self._since[key] = begun
+            self._since[task] = request, begun
             limit = _limit(request, self._limit)
             if limit is not None and now - begun > limit:
-                self.expired.add(key)
+                self.expired.add(task)
                 task.cancel()
         self.timer = loop.call_later(self._period, self._look, loop) if self.running else None
 
