@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 
 from colibris.conf import settings
-from colibris.logs.context import current_request_id, of_request, route_of
+from colibris.logs.context import REQUEST_ID, current_request_id, of_request, route_of
 from colibris.logs.formatters import JSONFormatter, encoded, timestamp
 from colibris.security import ACCOUNT, NOBODY, account_key
 
@@ -41,6 +41,8 @@ class Batch:
         self._handler = handler
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        #: The last millisecond in which a line came, and how it is written.
+        self._moment, self._time = -1, ''
         #: What lines say of the request and its answer, by the route itself, method and status.
         self._said: dict[tuple[object, str, int], str] = {}
         #: The fields of clients, by their addresses.
@@ -48,11 +50,13 @@ class Batch:
 
     def add(self, request: web.Request, status: int, seconds: float) -> None:
         """Tell of *request* soon."""
-        state, match_info, address = request._state, request._match_info, request.remote
+        state, match_info, peer = request._state, request._match_info, request._transport_peername
+        # What request.remote says, without a call of it where no proxy told it.
+        address = peer[0] if type(peer) is tuple and 'remote' not in request._cache else request.remote
         route = None if match_info is None else match_info._route
         said = self._said.get((route, request._method, status)) or self._say(request, route, status)
         remote = self._remotes.get(address) or self._quote_remote(address)
-        request_id = current_request_id()
+        request_id = REQUEST_ID.get()
         if request_id is None:
             of_id = ''
         elif request_id.isalnum() and request_id.isascii():  # as those are that are made here
@@ -61,10 +65,11 @@ class Batch:
             of_id = f',{_fields(request_id=request_id)}'
         who, trace_id = state.get(ACCOUNT, NOBODY), state.get(TRACE_ID)
         more = '' if who is NOBODY and trace_id is None else _told_more(who, trace_id)
+        now = time.time()
+        if (moment := int(now * 1000)) != self._moment:
+            self._moment, self._time = moment, timestamp(now)
         lines = self._lines
-        lines.append(
-            f'{{"time":"{timestamp(time.time())}",{said},"duration":{seconds:.6f},{remote}{of_id}{more}}}\n'
-        )
+        lines.append(f'{{"time":"{self._time}",{said},"duration":{seconds:.6f},{remote}{of_id}{more}}}\n')
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self.write)
         elif len(lines) >= MOST_WAITING:

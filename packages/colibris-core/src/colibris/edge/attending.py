@@ -23,9 +23,9 @@ CLIENT_GONE = 499
 def layer(handle: Handle) -> Handle:
     """Attend to each request, as REQUEST_IDS, REQUEST_TIMEOUT, ACCESS_LOG and METRICS say."""
     identify = requestids.identifier()
-    observers = observing.observers()
+    log, count = observing.observers()
     watch = timeouts.new_watch()
-    if identify is None and not observers and settings.REQUEST_TIMEOUT is None:
+    if identify is None and log is None and count is None and settings.REQUEST_TIMEOUT is None:
         return handle
     running, expired = watch.running, watch.expired
 
@@ -55,10 +55,11 @@ def layer(handle: Handle) -> Handle:
             if expired and task in expired:  # the answer is sent by the same task
                 expired.remove(task)
                 task.uncancel()
-            if observers:
-                seconds = perf_counter() - began
-                for tell in observers:
-                    tell(request, status, seconds)
+            seconds = perf_counter() - began
+            if log is not None:
+                log(request, status, seconds)
+            if count is not None:
+                count(request, status, seconds)
         return response
 
     return attend

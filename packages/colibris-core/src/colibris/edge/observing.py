@@ -13,11 +13,11 @@ from colibris.edge import access
 Observer = Callable[[web.Request, int, float], None]
 
 
-def observers() -> tuple[Observer, ...]:
-    """Return who is to be told of each request, as the settings ask."""
-    found = [] if (log := access.observer()) is None else [log]
-    if settings.METRICS is not None:
-        from colibris import metrics  # which not everybody needs
+def observers() -> tuple[Observer | None, Observer | None]:
+    """Return who logs each request, and who counts it; None where the settings ask for nobody."""
+    log = access.observer()
+    if settings.METRICS is None:
+        return log, None
+    from colibris import metrics  # which not everybody needs
 
-        found.append(metrics.observer())
-    return tuple(found)
+    return log, metrics.observer()

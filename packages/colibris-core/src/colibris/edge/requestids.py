@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import chain, count
 
 from aiohttp import web
 from multidict import istr
@@ -41,9 +41,6 @@ def identifier() -> Callable[[web.Request], None] | None:
 
 
 def _ids() -> Iterator[str]:
-    """Yield ids of 32 characters that no other process has; they are no secrets."""
+    """Return ids of 32 characters that no other process has; they are no secrets."""
     process = secrets.token_hex(10)
-    for number in count():
-        begin = f'{process}{number:09x}'
-        for end in _ENDS:
-            yield begin + end
+    return chain.from_iterable(map(f'{process}{number:09x}'.__add__, _ENDS) for number in count())

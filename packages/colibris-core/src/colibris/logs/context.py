@@ -10,7 +10,8 @@ from typing import Any
 #: The header in which the id of a request travels: in requests, in answers, in mails.
 REQUEST_ID_HEADER = 'X-Request-ID'
 
-_request_id: ContextVar[str | None] = ContextVar('colibris_request_id', default=None)
+#: The id of the request that the running code works for, for what runs for each request.
+REQUEST_ID: ContextVar[str | None] = ContextVar('colibris_request_id', default=None)
 
 #: Gives the trace that the running code belongs to; there is none unless TRACING is set.
 _trace_source: Callable[[], str | None] | None = None
@@ -18,22 +19,22 @@ _trace_source: Callable[[], str | None] | None = None
 
 def current_request_id() -> str | None:
     """Return the id of the request that the running code works for, in tasks and mails, too; None if there is none."""
-    return _request_id.get()
+    return REQUEST_ID.get()
 
 
 def set_request_id(value: str | None) -> Token[str | None]:
     """Let what runs from now on work for the request *value*; for whoever carries it on."""
-    return _request_id.set(value)
+    return REQUEST_ID.set(value)
 
 
 @contextmanager
 def working_for(request_id: str | None) -> Iterator[None]:
     """Let a block work for the request *request_id*, such as a task that it has sent."""
-    token = _request_id.set(request_id)
+    token = REQUEST_ID.set(request_id)
     try:
         yield
     finally:
-        _request_id.reset(token)
+        REQUEST_ID.reset(token)
 
 
 def set_trace_source(source: Callable[[], str | None] | None) -> None:
@@ -52,7 +53,7 @@ def context() -> dict[str, Any]:
     from colibris.requests import current_request
 
     found: dict[str, Any] = {}
-    if (request_id := _request_id.get()) is not None:
+    if (request_id := REQUEST_ID.get()) is not None:
         found['request_id'] = request_id
     if (trace_id := current_trace_id()) is not None:
         found['trace_id'] = trace_id

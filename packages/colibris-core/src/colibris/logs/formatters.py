@@ -20,19 +20,16 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime', 
 #: What each line begins with; what is given as ``extra`` does not replace it.
 _FIRST = frozenset({'time', 'level', 'logger', 'message'})
 
-_moment = (0, '')
+_second = (0, '')
 
 
 def timestamp(seconds: float) -> str:
     """Return the time *seconds* as ISO 8601, in UTC, to the millisecond."""
-    global _moment
-    milliseconds = int(seconds * 1000)
-    known, text = _moment
-    if known != milliseconds:
-        whole, rest = divmod(milliseconds, 1000)
-        text = f'{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}+00:00'
-        _moment = milliseconds, text
-    return text
+    global _second
+    whole = int(seconds)
+    if _second[0] != whole:
+        _second = whole, datetime.fromtimestamp(whole, UTC).strftime('%Y-%m-%dT%H:%M:%S')
+    return f'{_second[1]}.{int((seconds - whole) * 1000):03d}+00:00'
 
 
 class TextFormatter(logging.Formatter):
