@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 
 from colibris.conf import settings
-from colibris.logs.context import REQUEST_ID, current_request_id, of_request, route_of
+from colibris.logs.context import REQUEST_ID, current_request_id, of_request, template_of
 from colibris.logs.formatters import JSONFormatter, encoded, timestamp
 from colibris.security import ACCOUNT, NOBODY, account_key
 
@@ -34,12 +34,20 @@ MOST_WAITING = 100
 MOST_REMOTES = 1000
 
 
+#: What a line tells: when the request was answered, its route, method, status and duration, who the client was, and its
+#: id, its account and its trace.
+Told = tuple[float, object, str, int, float, str | None, str | None, str | None, str | None]
+
+
 class Batch:
-    """Lines that wait to be written by *handler*, each as `JSONFormatter` would write it."""
+    """Lines that wait to be written by *handler*, each as `JSONFormatter` would write it.
+
+    They are put together when they are written: many in one go cost less than each between two requests.
+    """
 
     def __init__(self, handler: logging.StreamHandler[Any]) -> None:
         self._handler = handler
-        self._lines: list[str] = []
+        self._waiting: list[Told] = []
         self._timer: asyncio.TimerHandle | None = None
         #: The last millisecond in which a line came, and how it is written.
         self._moment, self._time = -1, ''
@@ -54,40 +62,45 @@ class Batch:
         # What request.remote says, without a call of it where no proxy told it.
         address = peer[0] if type(peer) is tuple and 'remote' not in request._cache else request.remote
         route = None if match_info is None else match_info._route
-        said = self._said.get((route, request._method, status)) or self._say(request, route, status)
-        remote = self._remotes.get(address) or self._quote_remote(address)
-        request_id = REQUEST_ID.get()
-        if request_id is None:
-            of_id = ''
-        elif request_id.isalnum() and request_id.isascii():  # as those are that are made here
-            of_id = f',"request_id":"{request_id}"'
-        else:
-            of_id = f',{_fields(request_id=request_id)}'
-        who, trace_id = state.get(ACCOUNT, NOBODY), state.get(TRACE_ID)
-        more = '' if who is NOBODY and trace_id is None else _told_more(who, trace_id)
-        now = time.time()
-        if (moment := int(now * 1000)) != self._moment:
-            self._moment, self._time = moment, timestamp(now)
-        lines = self._lines
-        lines.append(f'{{"time":"{self._time}",{said},"duration":{seconds:.6f},{remote}{of_id}{more}}}\n')
+        account = None if (who := state.get(ACCOUNT, NOBODY)) is NOBODY else account_key(who)
+        told = time(), route, request._method, status, seconds, address, REQUEST_ID.get(), account, state.get(TRACE_ID)
+        waiting = self._waiting
+        waiting.append(told)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self.write)
-        elif len(lines) >= MOST_WAITING:
+        elif len(waiting) >= MOST_WAITING:
             self.write()
 
-    def _say(self, request: web.Request, place: object, status: int) -> str:
+    def _line(self, told: Told) -> str:
+        now, route, method, status, seconds, address, request_id, account, trace_id = told
+        if (moment := int(now * 1000)) != self._moment:
+            self._moment, self._time = moment, timestamp(now)
+        said = self._said.get((route, method, status)) or self._say(route, method, status)
+        remote = self._remotes.get(address) or self._quote_remote(address)
+        if account is not None or trace_id is not None:
+            more = _fields(account=account, request_id=request_id, trace_id=trace_id)
+        elif request_id is None:
+            more = ''
+        elif request_id.isalnum() and request_id.isascii():  # as those are that are made here
+            more = f',"request_id":"{request_id}"'
+        else:
+            more = _fields(request_id=request_id)
+        return f'{{"time":"{self._time}"{said},"duration":{seconds:.6f}{remote}{more}}}\n'
+
+    def _say(self, route: object, method: str, status: int) -> str:
         """Return the part of its line that requests to a route have in common."""
-        method, route = request.method, route_of(request)
-        level, message = 'ERROR' if status >= 500 else 'INFO', _message(method, route, status)
-        said = _fields(level=level, logger=logger.name, message=message, method=method, route=route, status=status)
-        if method in METH_ALL and route is not None:  # there are as many others as clients think of
-            self._said[place, method, status] = said
+        template = template_of(route)
+        level, message = 'ERROR' if status >= 500 else 'INFO', _message(method, template, status)
+        of_request = {'method': method, 'route': template, 'status': status}
+        said = f'{_fields(level=level, logger=logger.name, message=message)},{encoded(of_request)[1:-1]}'
+        if method in METH_ALL and template is not None:  # there are as many others as clients think of
+            self._said[route, method, status] = said
         return said
 
     def _quote_remote(self, address: str | None) -> str:
         if len(self._remotes) >= MOST_REMOTES:
             self._remotes.clear()
-        found = self._remotes[address] = _fields(remote=address)
+        found = self._remotes[address] = f',{encoded({"remote": address})[1:-1]}'
         return found
 
     def write(self) -> None:
@@ -95,28 +108,21 @@ class Batch:
         if self._timer is None:
             return
         self._timer.cancel()
-        lines, self._lines, self._timer = self._lines, [], None
+        waiting, self._waiting, self._timer = self._waiting, [], None
         handler = self._handler
         handler.acquire()
         try:
-            handler.stream.write(''.join(lines))
+            handler.stream.write(''.join(map(self._line, waiting)))
             handler.flush()
         except Exception:
-            handler.handleError(_record(logging.ERROR, '%d lines could not be written', (len(lines),)))
+            handler.handleError(_record(logging.ERROR, '%d lines could not be written', (len(waiting),)))
         finally:
             handler.release()
 
 
-def _told_more(who: object, trace_id: str | None) -> str:
-    """Return the end of a line: whose request it was, and to which trace it belonged, as far as there is either."""
-    told = {'account': None if who is NOBODY else account_key(who), 'trace_id': trace_id}
-    found = _fields(**{name: value for name, value in told.items() if value is not None})
-    return f',{found}' if found else ''
-
-
 def _fields(**told: object) -> str:
-    """Return a part of a line: without the braces around it."""
-    return encoded(told)[1:-1]
+    """Return a part of a line, with the comma before it; what is None is left out."""
+    return f',{encoded({name: value for name, value in told.items() if value is not None})[1:-1]}'
 
 
 _batch: Batch | None = None

@@ -77,6 +77,10 @@ def of_request(request: Any) -> dict[str, Any]:
 def route_of(request: Any) -> str | None:
     """Return the template of the route that *request* goes to, such as ``/items/{id}``; None where there is none."""
     match_info = getattr(request, '_match_info', None)  # what is malformed has none
-    route = None if match_info is None else match_info._route
+    return None if match_info is None else template_of(match_info._route)
+
+
+def template_of(route: object) -> str | None:
+    """Return the template of *route*; None if it has none, as that of what is not found."""
     resource = getattr(route, 'resource', None)
     return None if resource is None else resource.canonical
