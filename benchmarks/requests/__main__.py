@@ -96,10 +96,5 @@ if __name__ == '__main__':
     if arguments.only != 'production':
         print('\n'.join(table(measure(arguments.rounds, arguments.duration, chosen, arguments.lock))))
     if arguments.only != 'growing':
-        print(
-            '\n'.join(
-                production.table(
-                    production.measure(arguments.rounds, chosen, arguments.lock, arguments.path or production.PATHS)
-                )
-            )
-        )
+        found = production.measure(arguments.rounds, chosen, arguments.lock, arguments.path or production.PATHS)
+        print('\n'.join(production.table(found)))

@@ -7,9 +7,14 @@ from colibris.app import create_app
 ROUTES = """
     from aiohttp import web
     from colibris import api
+    from colibris.security import ACCOUNT
 
     async def who(request):
         return {'remote': request.remote, 'scheme': request.scheme, 'host': request.host}
+
+    async def mine(request):
+        request[ACCOUNT] = {'sub': 'Zo\\u00eb "\\udc80"'}
+        return {}
 
     async def fail_at(request):
         raise RuntimeError('broken')
@@ -71,7 +76,8 @@ ROUTES = """
     public.compress = True
 
     ROUTES = [(f'/{f.__name__}', f) for f in
-              (who, fail, taken, large, huge, small, login, unstored, tagged, image, own, sharing, streamed, public)]
+              (who, mine, fail, taken, large, huge, small, login, unstored, tagged, image, own, sharing, streamed,
+               public)]
     ROUTES.append(('/fail/{token}', fail_at))
 """
 

@@ -62,11 +62,21 @@ async def test_lines_for_the_console_are_written_together_a_moment_later(serve, 
     assert (lines[3]['status'], lines[3]['route'], lines[3]['message']) == (404, None, 'GET no route: 404')
 
 
-async def test_they_say_what_logging_would(serve, console, monkeypatch):
+@pytest.mark.parametrize(
+    ('path', 'headers'),
+    [
+        ('/fail', {'X-Request-ID': 'abc'}),
+        ('/who', {}),
+        ('/who', {'X-Forwarded-For': '192.0.2.7'}),
+        ('/mine', {'X-Request-ID': 'Root=1-67a@b/c:d'}),
+        ('/nothing', {}),
+    ],
+)
+async def test_they_say_what_logging_would(serve, console, monkeypatch, path, headers):
     add = access.Batch.add
     monkeypatch.setattr(access.Batch, 'add', lambda batch, *told: (add(batch, *told), access.write(*told)))
-    client = await serve('ACCESS_LOG = True; REQUEST_IDS = True')
-    await client.get('/fail', headers={'X-Request-ID': 'abc'})
+    client = await serve("ACCESS_LOG = True; REQUEST_IDS = True; TRUSTED_PROXIES = ['127.0.0.1']")
+    await client.get(path, headers=headers)
     access.write_waiting()
     alone, together = (json.loads(line) for line in console.getvalue().splitlines())
     for line in (alone, together):

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import logging
+from itertools import islice
 
 import pytest
 
+from colibris.edge import requestids
 from colibris.logs import JSONFormatter
 
 ON = 'REQUEST_IDS = True'
@@ -25,6 +27,12 @@ async def test_without_one_each_request_gets_its_own(serve):
     client = await serve(ON)
     made = {(await client.get('/who')).headers['X-Request-ID'] for _ in range(10)}
     assert [len(each) for each in made] == [32] * 10
+
+
+def test_very_many_are_all_different():
+    made = [*islice(requestids._ids(), 10_000), *islice(requestids._ids(), 10_000)]
+    assert len(set(made)) == 20_000
+    assert {len(each) for each in made} == {32}
 
 
 @pytest.mark.parametrize('given', ['', 'a b', 'x' * 129, 'a"b', '<script>', 'ä'])

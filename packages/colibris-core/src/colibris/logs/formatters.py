@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,4 +83,8 @@ def encoded(line: dict[str, Any]) -> str:
     try:
         return _encode(line).decode()
     except (TypeError, ValueError, OverflowError, RecursionError):  # halves of characters, keys that are no text
-        return json.dumps({name: value if isinstance(value, int) else str(value) for name, value in line.items()})
+        return json.dumps({name: value if _is_plain(value) else str(value) for name, value in line.items()})
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
