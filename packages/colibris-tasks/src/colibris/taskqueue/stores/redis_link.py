@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from redis import exceptions
 from redis.asyncio import Redis
 
+from colibris.taskqueue.cancelling import cancel
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.stores.redis_server import AWAY, RedisServer
 
@@ -40,8 +41,7 @@ class RedisLink:
         """Disconnect; what still waits for an answer gets TaskQueueUnavailable."""
         sender, self._sender = self._sender, None
         if sender is not None:
-            sender.cancel()
-            await asyncio.wait([sender])
+            await cancel(sender)
         _fail(self._calls, TaskQueueUnavailable('the connection to Redis was closed'))
         self._calls.clear()
         await self._redis.aclose()
