@@ -18,6 +18,7 @@ from colibris.persist import get_database
 from colibris.persist.connections import in_block
 from colibris.persist.errors import OperationalError
 from colibris.taskqueue.base import TaskQueueBackend
+from colibris.taskqueue.cancelling import cancel
 from colibris.taskqueue.errors import TaskQueueError, TaskQueueUnavailable
 from colibris.taskqueue.handles import Handle
 from colibris.taskqueue.messages import Message
@@ -156,8 +157,7 @@ class Outbox:
         if self._sending:
             await asyncio.wait(self._sending)
         if self._deleting is not None:
-            self._deleting.cancel()
-            await asyncio.wait([self._deleting])
+            await cancel(self._deleting)
         while self._sent:
             await self._delete_sent()
 

@@ -15,6 +15,7 @@ from rq.exceptions import DuplicateJobError, InvalidJobOperation
 from rq.job import JobStatus
 
 from colibris.taskqueue.base import TaskQueueBackend
+from colibris.taskqueue.cancelling import cancel
 from colibris.taskqueue.errors import InvalidMessage, TaskQueueUnavailable, UnknownTask
 from colibris.taskqueue.messages import Failure, Message, Outcome, Status
 from colibris.taskqueue.rq_jobs import FUNCTION, JobRunner, Serializer, TaskJob, job_class
@@ -91,8 +92,7 @@ class RQBackend(TaskQueueBackend):
     async def close(self) -> None:
         polling, self._polling = self._polling, None
         if polling is not None:
-            polling.cancel()
-            await asyncio.wait([polling])
+            await cancel(polling)
         thread, self._thread = self._thread, None
         if thread is not None:
             await asyncio.to_thread(thread.shutdown, cancel_futures=True)

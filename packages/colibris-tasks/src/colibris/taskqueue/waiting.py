@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
 
+from colibris.taskqueue.cancelling import cancel
 from colibris.taskqueue.errors import TaskQueueUnavailable, UnknownTask
 from colibris.taskqueue.stores.base import Notice, Store
 
@@ -16,8 +17,6 @@ logger = logging.getLogger(__name__)
 #: The pauses before the subscription is made anew while the store is away, in seconds.
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-#: When the end of the subscription is asked for again, in seconds.
-_CANCEL_AGAIN = 0.2
 #: How many tasks are asked for at once.
 _BATCH = 200
 
@@ -102,9 +101,8 @@ class Waiting:
     async def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
         self._listening.clear()
-        while listener is not None and not listener.done():  # a client that connects loses a cancellation at times
-            listener.cancel()
-            await asyncio.wait([listener], timeout=_CANCEL_AGAIN)
+        if listener is not None:
+            await cancel(listener)
 
     def _leave_later(self) -> None:
         """Stop listening after a while without anybody who waits, where listening costs something."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from colibris import subsystems
 from colibris.conf import settings
 from colibris.taskqueue import unawaited
+from colibris.taskqueue.cancelling import cancel
 
 if TYPE_CHECKING:
     from colibris.server.serving import Stop
@@ -72,7 +73,7 @@ async def work(stop: Stop, *, threads: int, queues: Sequence[str], on_working: C
             stack.push_async_callback(worker.stop)
             for background in subsystem.beside_worker():
                 running = asyncio.create_task(background)
-                stack.push_async_callback(_cancel, running)
+                stack.push_async_callback(cancel, running)
             stop.started()
             on_working()
             await stop.wait()
@@ -83,8 +84,3 @@ async def work(stop: Stop, *, threads: int, queues: Sequence[str], on_working: C
         stop.started()
         return True
     return not worker.is_busy
-
-
-async def _cancel(running: asyncio.Task[None]) -> None:
-    running.cancel()
-    await asyncio.wait([running])

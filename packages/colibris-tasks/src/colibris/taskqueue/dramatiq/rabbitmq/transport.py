@@ -10,6 +10,7 @@ from contextlib import closing
 import pika  # type: ignore[import-untyped]
 
 from colibris.taskqueue.base import Context
+from colibris.taskqueue.cancelling import cancel
 from colibris.taskqueue.dramatiq.rabbitmq.address import address_of
 from colibris.taskqueue.dramatiq.rabbitmq.broker import RabbitmqBroker
 from colibris.taskqueue.dramatiq.rabbitmq.line import Line
@@ -91,8 +92,7 @@ class RabbitmqTransport(Transport):
     async def close(self) -> None:
         confirming, self._confirming = self._confirming, None
         if confirming is not None:
-            confirming.cancel()
-            await asyncio.wait([confirming])
+            await cancel(confirming)
             await self._tell_confirmed()
         line, self._line = self._line, None
         if line is not None:
