@@ -181,3 +181,23 @@ def test_reading_goes_on_while_another_writes(queue, numbers, in_thread):
     read.set()
     join()
     assert kept(queue) == [1]
+
+
+def test_a_reader_sees_one_state_of_the_file(queue, numbers, in_thread):
+    """What moves from one table to another meanwhile is in the one where it was."""
+
+    def look(session):
+        before = session.execute('SELECT number FROM numbers').fetchall()
+        in_thread(queue.journal.run, insert(1))()
+        return before, session.execute('SELECT number FROM numbers').fetchall()
+
+    assert queue.reader.read(look) == ([], [])
+    assert kept(queue) == [1]
+
+
+def test_a_reader_whose_operation_fails_reads_on(queue, numbers):
+    with pytest.raises(sqlite3.OperationalError):
+        queue.reader.read(lambda session: session.execute('SELECT 1 FROM nowhere'))
+    with pytest.raises(ZeroDivisionError):
+        queue.reader.read(lambda session: 1 / 0)
+    assert kept(queue) == []

@@ -9,7 +9,7 @@ from colibris.taskqueue.embedded import tasks
 from colibris.taskqueue.embedded.store import EmbeddedStore
 from colibris.taskqueue.embedded.tasks import Ending
 from colibris.taskqueue.errors import TaskQueueUnavailable
-from colibris.taskqueue.messages import Message, Outcome, Status
+from colibris.taskqueue.messages import Failure, Message, Outcome, Status
 from colibris.taskqueue.waiting import Waiting
 
 
@@ -219,3 +219,25 @@ async def test_a_store_that_is_not_open_says_so(path, context):
     with pytest.raises(TaskQueueUnavailable, match='is not open in this process'):
         await store.status('a')
     await store.close()
+
+
+@pytest.mark.parametrize('ask', ['status', 'outcomes', 'info'])
+async def test_a_dead_letter_that_is_revived_is_never_unknown(store, run, context, ask):
+    await add(store, 'a')
+    (taken,) = run(tasks.take, 'shop', 'default', 'worker', 1)
+    outcome = context.codec.encode_outcome('a', Outcome(Status.FAILED, None, Failure('ValueError', 'bad')))
+    run(tasks.end, taken, Ending(Status.FAILED, outcome, 100))
+    await store.status('a')
+    revived = []
+
+    def revive_between(statement):
+        if 'FROM finished' in statement:
+            revived.append(run(tasks.revive, 'shop', 'a', b'data'))
+
+    reader = store._queue.reader._session.connection
+    reader.set_trace_callback(revive_between)
+    answer = await getattr(store, ask)(['a'] if ask == 'outcomes' else 'a')
+    reader.set_trace_callback(None)
+    assert revived == [True]
+    assert answer in (Status.FAILED, {'a': outcome}) or answer.status is Status.FAILED
+    assert await store.status('a') is Status.QUEUED

@@ -120,11 +120,19 @@ class Reader(_Connected):
     """The connection by which a process reads; it sees what has been committed, and holds nobody up."""
 
     def read(self, operation: Operation[T]) -> T:
-        """Run *operation* and return what it returns. Blocks: not for the event loop."""
+        """Run *operation*, which sees one state of the file, and return what it returns.
+
+        Blocks: not for the event loop.
+        """
         with self._lock, self._file.translating():
             session = self._ready()
             try:
-                return operation(session)
+                try:
+                    session.execute('BEGIN')
+                    return operation(session)
+                finally:
+                    if session.connection.in_transaction:
+                        session.execute('ROLLBACK')  # nothing was written
             except sqlite3.Error:
                 self._drop()
                 raise
