@@ -89,12 +89,19 @@ class TestRQ(TaskQueueBackendSuite):
         """RQ lets a job run to its end."""
 
 
-async def test_the_options_of_the_seed():
+@pytest.fixture
+def own_names():
+    """Let the names on the server be those of this test alone; the namespace is the name of the project."""
     redis_or_skip()
+    with settings.override(PROJECT_PACKAGE_NAME=f'rq_{new_id()}', SECRET_KEY='x' * 40):
+        yield
+
+
+async def test_the_options_of_the_seed(own_names):
     host, port = URL.split('//')[1].split('/')[0].rsplit(':', 1)
     options = {'host': host, 'port': int(port), 'db': 0, 'password': None, 'poll_results_interval': 1}
     value = {'backend': 'colibris.taskqueue.rq.RQBackend', **options, 'modules': ['colibris.taskqueue.testing']}
-    with settings.override(TASK_QUEUE=value, SECRET_KEY='x' * 40):
+    with settings.override(TASK_QUEUE=value):
         await subsystem.open()
         with subsystems.adopt([subsystem]):
             async with thread_worker(subsystem.backend):
@@ -104,10 +111,9 @@ async def test_the_options_of_the_seed():
 
 
 @pytest.mark.parametrize('option', [{'delay': 1}, {'retries': 1}, {'unique_key': 'k'}])
-async def test_what_is_not_supported_is_refused(option):
-    redis_or_skip()
+async def test_what_is_not_supported_is_refused(own_names, option):
     value = {'backend': 'rq', 'url': URL, 'modules': ['colibris.taskqueue.testing']}
-    with settings.override(TASK_QUEUE=value, SECRET_KEY='x' * 40):
+    with settings.override(TASK_QUEUE=value):
         await subsystem.open()
         with subsystems.adopt([subsystem]):
             with pytest.raises(taskqueue.Unsupported, match=f'{next(iter(option))} is not supported by RQBackend'):
@@ -116,8 +122,11 @@ async def test_what_is_not_supported_is_refused(option):
 
 
 class Bomb:
+    def __init__(self, target):
+        self.target = target
+
     def __reduce__(self):
-        return os.mkdir, ('/tmp/colibris-rq-bomb',)
+        return os.mkdir, (self.target,)
 
 
 async def test_a_worker_runs_no_job_of_somebody_else_and_unpickles_nothing(tmp_path):
@@ -125,14 +134,14 @@ async def test_a_worker_runs_no_job_of_somebody_else_and_unpickles_nothing(tmp_p
     backend = RQBackend(url=URL)
     backend.bind(make_context(f'suite_{new_id()}'))
     await backend.open()
-    target = tmp_path / 'made'
+    target, unpickled = tmp_path / 'made', tmp_path / 'unpickled'
     foreign = TaskJob.create('os.mkdir', args=(str(target),), connection=backend._redis, serializer=Serializer)
     pickled = TaskJob.create(FUNCTION, args=(b'',), connection=backend._redis, serializer=Serializer)
     forged = TaskJob.create(FUNCTION, args=(b'x' * 80,), connection=backend._redis, serializer=Serializer)
     queue = backend._queue('default')
     for job in (foreign, pickled, forged):
         queue.enqueue_job(job)
-    backend._redis.hset(pickled.key, 'data', pickle.dumps(Bomb()))
+    backend._redis.hset(pickled.key, 'data', pickle.dumps(Bomb(str(unpickled))))
     backend._redis.hset(forged.key, 'failure_callback_name', 'os.abort')
     async with thread_worker(backend):
         with suppress(TimeoutError):
@@ -141,7 +150,7 @@ async def test_a_worker_runs_no_job_of_somebody_else_and_unpickles_nothing(tmp_p
                     await asyncio.sleep(0.05)
         await asyncio.sleep(0.3)
     assert not target.exists()
-    assert not os.path.exists('/tmp/colibris-rq-bomb')
+    assert not unpickled.exists()
     assert await backend.status(foreign.id) is Status.FAILED
     assert await backend.status(forged.id) is Status.FAILED
     await backend.clear()
