@@ -1,5 +1,6 @@
 """Subsystems: the order in which they open, what closes them, and the errors on the way."""
 
+import asyncio
 from abc import abstractmethod
 from importlib.metadata import EntryPoint
 
@@ -126,3 +127,16 @@ def test_a_backend_that_leaves_something_abstract_is_refused():
 
     with pytest.raises(plugins.IncompatiblePlugin, match='does not define get'):
         plugins.build('TOY', {'backend': Unfinished}, 'colibris.toys', Base)
+
+
+async def test_a_backend_is_of_no_use_in_another_event_loop():
+    async def use():
+        return second.backend
+
+    with settings.override(SECOND={'backend': ToyBackend}):
+        await second.open()
+    assert second.backend is await use()
+    with pytest.raises(RuntimeError, match='second is open in another event loop'):
+        await asyncio.to_thread(asyncio.run, use())
+    assert await asyncio.to_thread(lambda: second.backend) is second.backend
+    await second.close()

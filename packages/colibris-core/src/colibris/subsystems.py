@@ -6,6 +6,7 @@ that switches it on. It is imported only when that setting is set.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -60,6 +61,9 @@ class Backend(ABC):  # noqa: B024  # what is abstract is for the base classes of
 
 B = TypeVar('B', bound=Backend)
 
+#: Asked at each use of a subsystem, so without the call between; None where no event loop runs.
+_running_loop = asyncio._get_running_loop
+
 
 class Subsystem(Generic[B]):
     """One subsystem of a process: its setting, its backends and their life cycle."""
@@ -74,6 +78,8 @@ class Subsystem(Generic[B]):
 
     def __init__(self) -> None:
         self._backend: B | None = None
+        #: The event loop in which it was opened: what it holds, such as connections, is of use there alone.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def is_open(self) -> bool:
@@ -81,9 +87,14 @@ class Subsystem(Generic[B]):
 
     @property
     def backend(self) -> B:
-        """The open backend. Raises NotConfigured when there is none."""
+        """The open backend. Raises NotConfigured when there is none, and RuntimeError in an event loop not its own."""
         if self._backend is None:
             raise self._not_configured()
+        if (running := _running_loop()) is not self._loop and running is not None and self._loop is not None:
+            raise RuntimeError(
+                f'{self.name} is open in another event loop than this one, which asyncio.run or the like has made: '
+                'await it where the application or the worker runs; write a task that needs it as "async def"'
+            )
         return self._backend
 
     def _not_configured(self) -> NotConfigured:
@@ -124,10 +135,11 @@ class Subsystem(Generic[B]):
             await backend.close()
             raise
         self._backend = backend
+        self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
         """Close the backend."""
-        backend, self._backend = self._backend, None
+        backend, self._backend, self._loop = self._backend, None, None
         if backend is not None:
             await backend.close()
 
