@@ -76,18 +76,19 @@ def test_functions_of_modules_are_found_by_their_names(jobs, functions, name):
     [
         (lambda jobs: jobs.unnamed, 'a lambda has no name'),
         (lambda jobs: jobs.outer(), 'within another function'),
-        (lambda jobs: jobs.Holder.method, 'a method of a class'),
-        (lambda jobs: jobs.Holder().method, 'a method'),
-        (lambda jobs: jobs.Holder, 'type type'),
-        (lambda jobs: functools.partial(jobs.plain), 'type partial'),
-        (lambda jobs: print, 'builtin'),
-        (lambda jobs: 'text', 'type str'),
+        (lambda jobs: jobs.Holder.method, 'Holder.method cannot be a task: it is a method of a class'),
+        (lambda jobs: jobs.Holder().method, 'Holder.method cannot be a task: it is a method, not'),
+        (lambda jobs: jobs.Holder, 'Holder cannot be a task: it is a class'),
+        (lambda jobs: functools.partial(jobs.plain), 'an object of type partial, not a function'),
+        (lambda jobs: print, 'print cannot be a task: it is written in C'),
+        (lambda jobs: 'text', "'text' cannot be a task: it is no function but of type str"),
+        (lambda jobs: jobs.later(), 'later cannot be a task: it was called already'),
     ],
 )
 def test_what_cannot_be_found_by_a_name_is_refused(jobs, functions, get, reason):
     with pytest.raises(FunctionError) as caught:
         functions.name_of(get(jobs))
-    assert reason in str(caught.value) or 'not a function' in str(caught.value)
+    assert reason in str(caught.value)
 
 
 def test_a_function_of_the_main_program_is_refused(functions):
@@ -198,6 +199,7 @@ def test_task_works_without_parentheses(jobs):
 @pytest.mark.parametrize(
     ('options', 'reason'),
     [
+        ({'queue': 5}, 'queue'),
         ({'retries': -1}, 'retries'),
         ({'retries': True}, 'retries'),
         ({'time_limit': 0}, 'time_limit'),
@@ -210,5 +212,6 @@ def test_wrong_options_are_refused(options, reason):
 
 
 def test_a_wrong_name_is_refused(jobs):
-    with pytest.raises(FunctionError, match='no name of a task'):
-        task(name='a name')(jobs.plain)
+    for name in ('a name', '', 5):
+        with pytest.raises(FunctionError, match='no name of a task'):
+            task(name=name)(jobs.plain)

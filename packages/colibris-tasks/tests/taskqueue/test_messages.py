@@ -107,3 +107,8 @@ def test_ids_are_random_and_derived_ones_depend_on_the_secret(codec):
 def test_the_next_attempt_has_the_same_id():
     message = Message(function='f', retries=2)
     assert (message.next_attempt().id, message.next_attempt().attempt) == (message.id, 1)
+
+
+def test_a_result_that_cannot_travel_is_called_a_result(codec):
+    with pytest.raises(TypeError, match=r'what the task returned cannot travel: the value at \[0\] cannot'):
+        codec.encode_outcome('a', Outcome(Status.SUCCEEDED, [object()]))

@@ -9,7 +9,7 @@ import pytest
 
 from colibris.taskqueue import scheduling as module
 from colibris.taskqueue import testing
-from colibris.taskqueue.errors import TaskQueueUnavailable, Unsupported
+from colibris.taskqueue.errors import FunctionError, NotAllowed, TaskQueueUnavailable, Unsupported
 from colibris.taskqueue.immediate import ImmediateBackend
 from colibris.taskqueue.scheduling import Schedule, Scheduler, schedule, scheduled
 
@@ -47,15 +47,43 @@ def test_several_times_for_one_function():
     assert len(scheduled()) == 2
 
 
-@pytest.mark.parametrize('cron', ['', 'daily', '61 * * * *', '* * * *', '0 0 31 2 x'])
+@pytest.mark.parametrize('cron', ['', 'daily', '61 * * * *', '* * * *', '0 0 31 2 x', '0 0 31 2 *'])
 def test_what_is_no_expression_is_refused(cron):
     with pytest.raises(ValueError, match='no cron expression'):
         schedule(cron)
 
 
-def test_what_is_no_time_zone_is_refused():
+@pytest.mark.parametrize('cron', [5, None, b'* * * * *'])
+def test_what_is_no_text_is_refused(cron):
+    with pytest.raises(ValueError, match='cron expression is a text'):
+        schedule(cron)
+
+
+def test_a_time_that_never_comes_is_refused():
+    with pytest.raises(ValueError, match='never comes'):
+        schedule('0 0 */31 * 1#5')  # the first of a month, and its fifth Monday
+
+
+@pytest.mark.parametrize('zone', ['Mars/Olympus', '', 'Europe', '../UTC', 5, None])
+def test_what_is_no_time_zone_is_refused(zone):
     with pytest.raises(ValueError, match='no time zone'):
-        schedule('* * * * *', timezone='Mars/Olympus')
+        schedule('* * * * *', timezone=zone)
+
+
+@pytest.mark.parametrize('function', [lambda: None, testing.add.__call__, int, None])
+def test_what_cannot_be_a_task_is_not_scheduled(function):
+    with pytest.raises(FunctionError):
+        schedule('* * * * *')(function)
+    assert not scheduled()
+
+
+async def test_what_may_not_be_a_task_is_told_at_the_start(engine):
+    async def elsewhere():
+        pass
+
+    elsewhere.__module__, elsewhere.__qualname__ = 'elsewhere', 'elsewhere'
+    with pytest.raises(NotAllowed, match=r'elsewhere\.elsewhere may not be run'):
+        Scheduler(engine, [second(elsewhere)])
 
 
 @pytest.mark.parametrize(

@@ -205,3 +205,50 @@ async def test_stats_are_there_for_metrics(opened):
     opened.hold()
     await taskqueue.enqueue(testing.add, 1)
     assert (await taskqueue.stats()).length == 1
+
+
+@pytest.mark.parametrize('limit', ['5', timedelta(seconds=5), True])
+async def test_a_timeout_that_is_no_number_is_refused(opened, limit):
+    with pytest.raises(TypeError, match='timeout must be a number of seconds'):
+        await taskqueue.execute(testing.note, 1, timeout=limit)
+    handle = await taskqueue.enqueue(testing.add, 1)
+    with pytest.raises(TypeError, match='timeout must be a number of seconds'):
+        await handle.result(limit)
+    with pytest.raises(ValueError, match='not NaN'):
+        await handle.result(float('nan'))
+    assert not testing.notes
+
+
+@pytest.mark.parametrize('limit', [0, -1])
+async def test_a_time_that_is_over_already(opened, limit):
+    opened.hold()
+    with pytest.raises(taskqueue.TimeoutException):
+        await taskqueue.execute(testing.note, 1, timeout=limit)
+
+
+@pytest.mark.parametrize('queue', ['', 0, 'nope', 5])
+async def test_a_queue_that_there_is_not_is_refused(opened, queue):
+    with pytest.raises(ValueError, match='there is no queue'):
+        await taskqueue.enqueue(testing.add, 1, queue=queue)
+
+
+@pytest.mark.parametrize('key', ['', 5, ('a', 1), '\udcff'])
+async def test_a_unique_key_that_is_no_text_is_refused(opened, key):
+    with pytest.raises(ValueError, match='unique_key must be a text'):
+        await taskqueue.enqueue(testing.add, 1, unique_key=key)
+
+
+@pytest.mark.parametrize('task_id', ['nope', '', '\udcff', '\x00', 'a' * 100_000])
+async def test_what_is_no_id_is_not_known(opened, monkeypatch, task_id):
+    monkeypatch.delattr(type(opened), 'status')  # no engine is asked for it
+    handle = taskqueue.handle(task_id)
+    assert await handle.status() is Status.UNKNOWN
+    assert not await handle.cancel()
+    with pytest.raises(taskqueue.UnknownTask):
+        await handle.result(1)
+
+
+@pytest.mark.parametrize('task_id', [5, None, b'x'])
+def test_an_id_that_is_no_text_is_refused(task_id):
+    with pytest.raises(TypeError, match='task_id must be a text'):
+        taskqueue.handle(task_id)

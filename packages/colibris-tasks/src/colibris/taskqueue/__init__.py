@@ -135,6 +135,8 @@ def task(
 
 def handle(task_id: str) -> Handle:
     """Return a handle on the task with this id, such as one that another process has enqueued."""
+    if not isinstance(task_id, str):
+        raise TypeError(f'task_id must be a text, the id of a handle, not {task_id!r}')
     return Handle(subsystem.backend, task_id, subsystem.policy())
 
 

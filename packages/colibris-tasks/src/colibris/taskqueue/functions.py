@@ -7,13 +7,14 @@ setting lists. A name is one module and one of its attributes, never a chain of 
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from colibris.taskqueue.errors import FunctionError, NotAllowed, NotFound
@@ -47,6 +48,8 @@ def task_options(
     *, name: str | None = None, queue: str | None = None, retries: int | None = None, time_limit: Any = NOT_GIVEN
 ) -> TaskOptions:
     """Check what `task` was given and return it. Raises ValueError."""
+    if queue is not None and (not isinstance(queue, str) or not queue):
+        raise ValueError(f'queue must be the name of a queue, not {queue!r}')
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise ValueError(f'retries must be an integer from 0 on, not {retries!r}')
     limited = time_limit is not NOT_GIVEN
@@ -64,13 +67,13 @@ def options_of(function: object) -> TaskOptions:
 
 def declare(function: F, options: TaskOptions) -> F:
     """Attach *options* to *function*, and remember it by its name if it has one. Raises FunctionError."""
-    plain = _plain(function)
+    plain = plain_function(function)
     if options.name is not None:
-        if not _NAME.fullmatch(options.name):
+        if not isinstance(options.name, str) or not _NAME.fullmatch(options.name):
             raise FunctionError(
                 f'{options.name!r} is no name of a task: it begins with a letter and has letters, digits, "_", "." '
                 'and "-"',
-                name=options.name,
+                name=str(options.name),
             )
         other = _named.get(options.name)
         if other is not None and (other.__module__, other.__qualname__) != (plain.__module__, plain.__qualname__):
@@ -91,7 +94,7 @@ class Functions:
 
     def name_of(self, function: Callable[..., Any]) -> str:
         """Return the name under which a worker finds *function*. Raises FunctionError if none would."""
-        plain = _plain(function)
+        plain = plain_function(function)
         self._check_allowed(plain.__module__, _path(plain))
         options = options_of(plain)
         if options.name is not None and _named.get(options.name) is plain:
@@ -168,22 +171,18 @@ def _path(function: Any) -> str:
     return f'{function.__module__}.{function.__qualname__}'
 
 
-def _plain(function: object) -> FunctionType:
+def plain_function(function: object) -> FunctionType:
     """Return *function* if it is one that can be found by its name. Raises FunctionError."""
     if not isinstance(function, FunctionType):
-        name = getattr(function, '__qualname__', type(function).__qualname__)
-        what = 'a method' if hasattr(function, '__self__') else f'an object of type {type(function).__name__}'
-        raise FunctionError(
-            f'{name} cannot be a task: it is {what}, not a function of a module; write a function that calls it',
-            name=name,
-        )
+        name = getattr(function, '__qualname__', None) or f'{function!r:.100}'
+        raise FunctionError(f'{name} cannot be a task: {_why_not(function)}', name=name)
     path = _path(function)
     if function.__name__ == '<lambda>':
         raise FunctionError(f'{path} cannot be a task: a lambda has no name; use def', name=path)
     if '<locals>' in function.__qualname__:
         raise FunctionError(
             f'{path} cannot be a task: it is defined within another function, where workers cannot find it; move it '
-            'to the module',
+            'to the module, or, if it is what a decorator makes, have that use functools.wraps',
             name=path,
         )
     if function.__qualname__ != function.__name__:
@@ -191,3 +190,20 @@ def _plain(function: object) -> FunctionType:
             f'{path} cannot be a task: it is a method of a class; write a function that calls it', name=path
         )
     return function
+
+
+def _why_not(value: object) -> str:
+    """Return what *value* is instead of a function of a module, and what to do about it."""
+    if inspect.iscoroutine(value):
+        value.close()  # it will not be awaited
+        return 'it was called already; give the function itself, and its arguments after it, as in execute(function, 1)'
+    if isinstance(value, type):
+        return 'it is a class; write a function that makes what is needed of it'
+    if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, ModuleType | None):
+        return 'it is written in C, not a function of a module of the project; write a function that calls it'
+    if hasattr(value, '__self__'):
+        return 'it is a method, not a function of a module; write a function that calls it'
+    if callable(value):
+        kind = type(value).__name__
+        return f'it is an object of type {kind}, not a function of a module; write a function that calls it'
+    return f'it is no function but of type {type(value).__name__}; give the function itself, and its arguments after it'

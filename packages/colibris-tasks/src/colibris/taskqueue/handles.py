@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from colibris import transactions
@@ -19,6 +21,9 @@ from colibris.taskqueue.policy import Policy
 
 if TYPE_CHECKING:
     from colibris.taskqueue.outbox import Outbox
+
+
+_ID = re.compile('[0-9a-f]{32}')
 
 
 class Handle:
@@ -49,7 +54,9 @@ class Handle:
         TaskExecException when it failed for good, TaskCancelled, UnknownTask.
         """
         self._check_sent()
-        limit = self._policy.result_timeout if timeout is None else timeout
+        if not _ID.fullmatch(self.id):
+            raise UnknownTask(self.id)
+        limit = self._policy.result_timeout if timeout is None else seconds_of(timeout)
         try:
             async with asyncio.timeout(limit) as scope:
                 if self.outbox is not None:
@@ -63,7 +70,7 @@ class Handle:
 
     async def status(self) -> Status:
         """Return where the task stands; UNKNOWN before the commit and long after the end."""
-        if self.pending:
+        if self.pending or not _ID.fullmatch(self.id):
             return Status.UNKNOWN
         if self.outbox is not None and await self.outbox.holds(self):
             return Status.QUEUED
@@ -72,6 +79,8 @@ class Handle:
     async def cancel(self) -> bool:
         """Keep the task from running if it has not started; return whether it will not run."""
         self._check_sent()
+        if not _ID.fullmatch(self.id):
+            return False
         if self.outbox is not None and await self.outbox.discard(self):
             return True
         return await self._backend.cancel(self.id)
@@ -82,6 +91,15 @@ class Handle:
         if transactions.hooks.get() is not None:
             raise TaskQueueError(f'task {self.id} is sent when the transaction commits: ask for it after the block')
         raise UnknownTask(self.id)  # it was rolled back, or could not be sent after the commit
+
+
+def seconds_of(timeout: object) -> float:
+    """Return *timeout*, for which somebody waits, if it is a number of seconds; 0 and less are over at once."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f'timeout must be a number of seconds, or None for that of TASK_QUEUE, not {timeout!r}')
+    if math.isnan(timeout):
+        raise ValueError('timeout must be a number of seconds, not NaN')
+    return timeout
 
 
 def value_of(task_id: str, outcome: Outcome) -> Any:

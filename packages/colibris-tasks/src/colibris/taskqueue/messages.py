@@ -148,7 +148,11 @@ class Codec:
         """
         failure = outcome.failure
         error = None if failure is None else [failure.type, failure.message, failure.traceback]
-        body = serialization.dumps([_VERSION, str(outcome.status), outcome.value, error])
+        try:
+            body = serialization.dumps([_VERSION, str(outcome.status), outcome.value, error])
+        except TypeError:
+            _blame_result(outcome.value)
+            raise
         if failure is None and len(body) > self._max_size:
             raise TooLarge(f'the result takes {len(body)} bytes; max_message_size is {self._max_size}')
         return self._outcomes.sign(body, task_id) + body
@@ -193,6 +197,14 @@ def _blame_argument(message: Message) -> None:
         except TypeError as exc:
             shown = name if name.startswith('argument ') else f'the argument {name!r}'
             raise TypeError(f'{shown} of {message.function} cannot travel to a worker: {exc}') from exc
+
+
+def _blame_result(value: object) -> None:
+    """Raise TypeError if it is *value*, what a task returned, that cannot travel."""
+    try:
+        serialization.dumps(value)
+    except TypeError as exc:
+        raise TypeError(f'what the task returned cannot travel: {exc}') from None
 
 
 def _too_large_message(message: Message, size: int, limit: int) -> str:

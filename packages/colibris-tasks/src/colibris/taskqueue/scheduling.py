@@ -14,6 +14,8 @@ from cronsim import CronSim, CronSimError
 
 from colibris.taskqueue.base import TaskQueueBackend
 from colibris.taskqueue.errors import TaskQueueUnavailable, Unsupported
+from colibris.taskqueue.functions import plain_function
+from colibris.taskqueue.messages import Message
 
 logger = logging.getLogger(__name__)
 
@@ -49,21 +51,30 @@ def schedule(cron: str, *, timezone: str = 'UTC') -> Callable[[F], F]:
     """
     try:
         zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as exc:
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as exc:
         raise ValueError(f'{timezone!r} is no time zone; it is one like "Europe/Berlin"') from exc
-    try:
-        CronSim(cron, datetime.now(zone))
-    except CronSimError as exc:
-        raise ValueError(
-            f'{cron!r} is no cron expression: {exc}; it has the fields minute, hour, day, month, day of the week'
-        ) from exc
+    _check_cron(cron, zone)
 
     def declare(function: F) -> F:
+        plain_function(function)
         key = (function.__module__, function.__qualname__, f'{cron} {timezone}')
         _schedules[key] = Schedule(function, cron, zone)
         return function
 
     return declare
+
+
+def _check_cron(cron: str, zone: ZoneInfo) -> None:
+    if not isinstance(cron, str):
+        raise ValueError(f'a cron expression is a text such as "*/5 * * * *", not {cron!r}')
+    try:
+        next(CronSim(cron, datetime.now(zone)))
+    except CronSimError as exc:
+        raise ValueError(
+            f'{cron!r} is no cron expression: {exc}; it has the fields minute, hour, day, month, day of the week'
+        ) from exc
+    except StopIteration:
+        raise ValueError(f'{cron!r} never comes: no date is like that') from None
 
 
 def scheduled() -> Sequence[Schedule]:
@@ -80,6 +91,8 @@ class Scheduler:
     def __init__(self, backend: TaskQueueBackend, schedules: Sequence[Schedule]) -> None:
         if not backend.supports_schedule:
             raise Unsupported(f'schedule is not supported by {type(backend).__name__}; see the table in the guide')
+        for item in schedules:
+            _make_message(item)  # what is wrong with one is told at the start
         self._backend = backend
         self._schedules = schedules
 
@@ -99,10 +112,8 @@ class Scheduler:
 
     async def _send(self, item: Schedule, moment: datetime) -> None:
         """Send one run; while the queue is away, until the next one is due."""
-        from colibris.taskqueue.sending import Options, make_message
-
         context = self._backend.context
-        message = make_message(item.function, (), {}, Options())
+        message = _make_message(item)
         name = f'{message.function} {item.cron} {item.zone.key} {moment.isoformat()}'
         message = replace(message, id=context.codec.derive_id(name))
         data = context.codec.encode(message)
@@ -116,3 +127,9 @@ class Scheduler:
                 logger.error('%s was not run at %s: the queue was away', message.function, moment.isoformat())
                 return
             await asyncio.sleep(_PAUSE)
+
+
+def _make_message(item: Schedule) -> Message:
+    from colibris.taskqueue.sending import Options, make_message
+
+    return make_message(item.function, (), {}, Options())

@@ -14,7 +14,7 @@ from colibris.logs.context import current_request_id
 from colibris.taskqueue.base import TaskQueueBackend
 from colibris.taskqueue.errors import TimeoutException, Unsupported
 from colibris.taskqueue.functions import options_of
-from colibris.taskqueue.handles import Handle, value_of
+from colibris.taskqueue.handles import Handle, seconds_of, value_of
 from colibris.taskqueue.messages import Message, Outcome
 from colibris.taskqueue.subsystem import subsystem
 
@@ -47,7 +47,7 @@ async def execute(
 ) -> Any:
     """Run *function* in a worker and return what it returns; see `colibris.taskqueue.execute`."""
     backend, policy = subsystem.backend, subsystem.policy()
-    limit = policy.result_timeout if limit is None else limit
+    limit = policy.result_timeout if limit is None else seconds_of(limit)
     with _span('execute', function):
         message = make_message(function, args, kwargs, Options(retries=0))
         data = backend.context.codec.encode(message)
@@ -97,7 +97,7 @@ def make_message(
     """Return the message that has *function* run. Raises FunctionError for one that cannot be a task."""
     context = subsystem.backend.context
     policy, own = context.policy, options_of(function)
-    queue = options.queue or own.queue or policy.queues[0]
+    queue = next(name for name in (options.queue, own.queue, policy.queues[0]) if name is not None)
     if queue not in policy.queues:
         raise ValueError(
             f"there is no queue {queue!r}: 'queues' in TASK_QUEUE lists {', '.join(map(repr, policy.queues))}"
@@ -106,8 +106,8 @@ def make_message(
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise ValueError(f'retries must be an integer from 0 on, not {retries!r}')
     key = options.unique_key
-    if key is not None and (not isinstance(key, str) or not key):
-        raise ValueError(f'unique_key must be a text that is not empty, not {key!r}')
+    if key is not None and (not isinstance(key, str) or not key or not _is_unicode(key)):
+        raise ValueError(f'unique_key must be a text that is not empty, and valid Unicode, not {key!r}')
     return Message(
         function=context.functions.name_of(function),
         args=args,
@@ -130,3 +130,11 @@ def _check_supported(backend: TaskQueueBackend, options: Options, delay: float) 
     for name, wanted, supported in asked:
         if wanted and not supported:
             raise Unsupported(f'{name} is not supported by {type(backend).__name__}; see the table in the guide')
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
