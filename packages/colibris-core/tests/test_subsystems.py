@@ -140,3 +140,13 @@ async def test_a_backend_is_of_no_use_in_another_event_loop():
         await asyncio.to_thread(asyncio.run, use())
     assert await asyncio.to_thread(lambda: second.backend) is second.backend
     await second.close()
+
+
+def test_event_loops_that_follow_one_another_use_the_same_backend():
+    async def use():
+        return second.backend
+
+    with settings.override(SECOND={'backend': ToyBackend}):
+        asyncio.run(second.open())
+    assert isinstance(asyncio.run(use()), ToyBackend)
+    asyncio.run(second.close())

@@ -65,6 +65,18 @@ B = TypeVar('B', bound=Backend)
 _running_loop = asyncio._get_running_loop
 
 
+def refuse_beside(loop: asyncio.AbstractEventLoop, name: str) -> None:
+    """Raise RuntimeError if *loop*, to which *name* belongs, runs at the same time as the one that uses it now.
+
+    Where loops follow one another, as those of tests do, each may use it.
+    """
+    if loop.is_running():
+        raise RuntimeError(
+            f'{name} is open in another event loop than this one, which asyncio.run or the like has made: await it '
+            'where the application or the worker runs; write a task that needs it as "async def"'
+        )
+
+
 class Subsystem(Generic[B]):
     """One subsystem of a process: its setting, its backends and their life cycle."""
 
@@ -87,14 +99,11 @@ class Subsystem(Generic[B]):
 
     @property
     def backend(self) -> B:
-        """The open backend. Raises NotConfigured when there is none, and RuntimeError in an event loop not its own."""
+        """The open backend. Raises NotConfigured when there is none, and what `refuse_beside` raises."""
         if self._backend is None:
             raise self._not_configured()
         if (running := _running_loop()) is not self._loop and running is not None and self._loop is not None:
-            raise RuntimeError(
-                f'{self.name} is open in another event loop than this one, which asyncio.run or the like has made: '
-                'await it where the application or the worker runs; write a task that needs it as "async def"'
-            )
+            refuse_beside(self._loop, self.name)
         return self._backend
 
     def _not_configured(self) -> NotConfigured:

@@ -291,6 +291,21 @@ def test_session_and_tests_may_have_event_loops_of_their_own(
     assert migrations == ['default']
 
 
+async def test_an_event_loop_in_another_thread_is_refused_and_harms_nobody(
+    shop: Callable[..., None], database: dict[str, Any], migrations: list[str]
+) -> None:
+    shop(settings=f'DATABASE = {database!r}', models=MODELS)
+
+    async def read() -> int:
+        return await items().all().count()
+
+    async with subsystem.test_session(), subsystem.test_case(isolated=True):
+        assert await read() == 0
+        with pytest.raises(RuntimeError, match='is open in another event loop'):
+            await asyncio.to_thread(asyncio.run, read())
+        assert await asyncio.gather(*(read() for _ in range(5))) == [0] * 5
+
+
 async def test_each_worker_has_databases_of_its_own(
     shop: Callable[..., None], migrations: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

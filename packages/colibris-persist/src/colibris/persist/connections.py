@@ -24,6 +24,7 @@ from tortoise.exceptions import TransactionManagementError
 from colibris.persist.errors import DatabaseUnavailable
 from colibris.persist.hooks import CommitHooks
 from colibris.persist.utc import InUTC
+from colibris.subsystems import refuse_beside
 
 if TYPE_CHECKING:
     from colibris.persist.base import DatabaseBackend
@@ -79,6 +80,11 @@ class Client(InUTC, BaseDBAsyncClient):
 
     def note_change(self, raw: Any) -> None:
         """Remember that the session of *raw* may have been changed, where that matters."""
+
+    def refuse_beside(self) -> None:
+        """Raise RuntimeError while the event loop runs to which the connections belong; called in another one."""
+        if self._bound_loop is not None:
+            refuse_beside(self._bound_loop, self.backend.describe())
 
     @property
     def root(self) -> Client:

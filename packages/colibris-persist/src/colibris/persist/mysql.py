@@ -73,6 +73,7 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
 
     def _check_loop(self) -> bool:
         if not super()._check_loop():
+            self.refuse_beside()
             self.abandon()
         return True
 

@@ -95,6 +95,7 @@ class SQLiteClient(_Statements, Client, _Fetching, SqliteClient):
     def _check_loop(self) -> bool:
         """The connection lives in a thread, so it is of use to any event loop; a lock is not."""
         if not super()._check_loop():
+            self.refuse_beside()
             self._bound_loop = asyncio.get_running_loop()
             self._lock = asyncio.Lock()
         return True

@@ -86,6 +86,7 @@ class PostgreSQLClient(Client, _Statements, AsyncpgDBClient):
 
     def _check_loop(self) -> bool:
         if not super()._check_loop():
+            self.refuse_beside()
             self.abandon()
         return True
 
