@@ -178,6 +178,18 @@ async def test_a_task_that_hangs_in_c_code_fails_and_what_its_process_had_runs(s
     assert worker.stop() == 0
 
 
+async def test_a_task_that_hangs_and_lets_nothing_else_run_costs_its_process_and_becomes_a_dead_letter(
+    service, work, file
+):
+    worker = work()
+    hanging = await taskqueue.enqueue(tasks.hang, file, retries=0)
+    with pytest.raises(taskqueue.TaskExecException) as caught:
+        await hanging.result(60)
+    assert caught.value.type == 'WorkerLost'
+    assert await taskqueue.execute(tasks.note, file, 'after', timeout=30) == 'after'
+    assert worker.stop() == 0
+
+
 async def test_a_task_that_kills_its_workers_becomes_a_dead_letter(service, work, file):
     worker = work()
     handle = await taskqueue.enqueue(tasks.die, file)

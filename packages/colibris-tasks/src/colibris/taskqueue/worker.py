@@ -16,6 +16,7 @@ from colibris import subsystems
 from colibris.conf import settings
 from colibris.taskqueue import unawaited
 from colibris.taskqueue.cancelling import cancel
+from colibris.taskqueue.stuck import ending_when_stuck
 
 if TYPE_CHECKING:
     from colibris.server.serving import Stop
@@ -63,10 +64,12 @@ async def work(stop: Stop, *, threads: int, queues: Sequence[str], on_working: C
     """
     from colibris.taskqueue.subsystem import subsystem
 
-    import_project(subsystem.policy().modules)
+    policy = subsystem.policy()
+    import_project(policy.modules)
     unawaited.install()
     try:
         async with AsyncExitStack() as stack:
+            stack.enter_context(ending_when_stuck(2 * policy.worker_timeout + policy.grace))
             await stack.enter_async_context(subsystems.running())
             worker = subsystem.backend.make_worker(threads=threads, queues=queues)
             await worker.start()
