@@ -11,7 +11,7 @@ from colibris.taskqueue import scheduling as module
 from colibris.taskqueue import testing
 from colibris.taskqueue.errors import FunctionError, NotAllowed, TaskQueueUnavailable, Unsupported
 from colibris.taskqueue.immediate import ImmediateBackend
-from colibris.taskqueue.scheduling import Schedule, Scheduler, schedule, scheduled
+from colibris.taskqueue.scheduling import Schedule, Scheduler, check_schedules, schedule, scheduled
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +151,10 @@ async def test_a_clock_that_is_set_back_repeats_nothing(engine, monkeypatch):
     await run(Scheduler(engine, [second()]), 3)
     assert back
     assert 1 <= len(engine.sent) <= 2
+
+
+def test_an_engine_that_runs_nothing_scheduled_says_what_it_would_leave_out(opened):
+    check_schedules(opened)
+    schedule('* * * * *')(testing.add)
+    with pytest.raises(Unsupported, match=r'not supported by ImmediateBackend, but colibris\.taskqueue.*\.add is'):
+        check_schedules(opened)

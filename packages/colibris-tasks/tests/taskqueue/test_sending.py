@@ -252,3 +252,9 @@ async def test_what_is_no_id_is_not_known(opened, monkeypatch, task_id):
 def test_an_id_that_is_no_text_is_refused(task_id):
     with pytest.raises(TypeError, match='task_id must be a text'):
         taskqueue.handle(task_id)
+
+
+async def test_a_function_whose_queue_there_is_not_is_named(opened, declared):
+    declared(testing.add, queue='nope')
+    with pytest.raises(ValueError, match=r"no queue 'nope', which is that of colibris\.taskqueue\.testing.*:add"):
+        await taskqueue.enqueue(testing.add, 1)

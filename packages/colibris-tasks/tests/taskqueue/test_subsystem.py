@@ -120,3 +120,8 @@ async def test_tests_tell_what_is_wrong_with_the_setting():
 def test_a_service_without_tasks_does_not_load_what_runs_them():
     source = 'import sys, colibris.taskqueue.commands; sys.exit("dramatiq" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', source], check=False, timeout=60).returncode == 0
+
+
+def test_an_engine_without_a_relay_refuses_the_outbox(configured):
+    with pytest.raises(ImproperlyConfigured, match="'outbox' is not supported by RQBackend"):
+        configured({'backend': 'rq', 'outbox': True})

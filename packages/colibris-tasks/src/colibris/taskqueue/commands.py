@@ -88,6 +88,7 @@ async def _supervise(processes: int, announce: Callable[[], None]) -> int:
 def _work_as_child(inheritance: Inheritance, threads: int, queues: Sequence[str]) -> None:
     """Work as a process of a supervisor; it ends when the supervisor does."""
     from colibris.server.serving import Stop
+    from colibris.taskqueue.scheduling import check_schedules
     from colibris.taskqueue.subsystem import subsystem
     from colibris.taskqueue.worker import import_project, work
 
@@ -96,6 +97,7 @@ def _work_as_child(inheritance: Inheritance, threads: int, queues: Sequence[str]
     if backend.owns_worker:
         threading.Thread(target=_end_with_parent, args=[inheritance.line], daemon=True).start()
         import_project(subsystem.policy().modules)
+        check_schedules(backend)
         backend.run_worker(chosen, inheritance.tell_ready)
         return
 

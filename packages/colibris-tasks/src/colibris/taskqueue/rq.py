@@ -47,6 +47,7 @@ class RQBackend(TaskQueueBackend):
     supports_unique: ClassVar[bool] = False
     supports_dead_letters: ClassVar[bool] = False
     supports_schedule: ClassVar[bool] = False
+    supports_outbox: ClassVar[bool] = False  # RQ's own worker has no place for what delivers from it
     owns_worker: ClassVar[bool] = True
 
     def __init__(

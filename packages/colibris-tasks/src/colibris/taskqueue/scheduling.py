@@ -82,6 +82,15 @@ def scheduled() -> Sequence[Schedule]:
     return tuple(_schedules.values())
 
 
+def check_schedules(backend: TaskQueueBackend) -> None:
+    """Raise Unsupported if something is scheduled and *backend* does not run it."""
+    for item in () if backend.supports_schedule else scheduled():
+        raise Unsupported(
+            f'schedule is not supported by {type(backend).__name__}, but {item.function.__module__}.'
+            f'{item.function.__qualname__} is scheduled; see the table in the guide'
+        )
+
+
 class Scheduler:
     """Sends what is due; one runs in each worker process, and the queue takes each run once.
 

@@ -99,9 +99,9 @@ def make_message(
     policy, own = context.policy, options_of(function)
     queue = next(name for name in (options.queue, own.queue, policy.queues[0]) if name is not None)
     if queue not in policy.queues:
-        raise ValueError(
-            f"there is no queue {queue!r}: 'queues' in TASK_QUEUE lists {', '.join(map(repr, policy.queues))}"
-        )
+        said = '' if options.queue is not None else f', which is that of {context.functions.name_of(function)}'
+        known = ', '.join(map(repr, policy.queues))
+        raise ValueError(f"there is no queue {queue!r}{said}: 'queues' in TASK_QUEUE lists {known}")
     retries = next(value for value in (options.retries, own.retries, policy.retries) if value is not None)
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise ValueError(f'retries must be an integer from 0 on, not {retries!r}')
