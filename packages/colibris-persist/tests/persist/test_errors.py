@@ -10,8 +10,9 @@ from tortoise.exceptions import DBConnectionError, IntegrityError, OperationalEr
 
 from colibris.persist import errors
 from colibris.persist.database import opened
-from colibris.persist.mysql import MySQLBackend, driver
-from colibris.persist.mysql import translate as from_mysql
+from colibris.persist.mysql import MySQLBackend
+from colibris.persist.mysql.errors import driver
+from colibris.persist.mysql.errors import translate as from_mysql
 from colibris.persist.sqlite import SQLiteBackend
 from colibris.persist.sqlite import translate as from_sqlite
 from colibris.persist.testing.models import ContractBook, ContractShelf, ContractTicket

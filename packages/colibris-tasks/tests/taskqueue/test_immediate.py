@@ -112,7 +112,7 @@ async def test_a_task_is_sent_after_the_commit_and_dropped_by_a_rollback(opened)
 
 
 async def test_a_sender_that_is_cancelled_does_not_cancel_what_runs(opened):
-    testing.jobs._released.clear()
+    testing.reset()
     calling = asyncio.create_task(taskqueue.enqueue(testing.hold))
     await begun()
     calling.cancel()

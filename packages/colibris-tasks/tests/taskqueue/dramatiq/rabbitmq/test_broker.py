@@ -31,10 +31,9 @@ def context(address, sweep):
             pytest.fail(f'no Redis at {REDIS} ({exc}), which is required where CI is set')
         pytest.skip(f'no Redis at {REDIS}')
     context = testing.make_context(f'broker_{new_id()}', worker_timeout=6.0)
-    testing.notes.clear()
-    testing._released.clear()
+    testing.reset()
     yield context
-    testing._released.set()
+    testing.let_go()
     sweep(context.namespace)
 
 
@@ -64,7 +63,7 @@ async def working(backend):
     try:
         yield
     finally:
-        testing._released.set()
+        testing.let_go()
         await worker.stop()
 
 
@@ -181,7 +180,7 @@ async def test_a_task_goes_on_when_the_connection_of_its_worker_is_lost(make_bac
         await wire.mend()
         await asyncio.sleep(1.5)
         assert testing.notes == ['held']
-        testing._released.set()
+        testing.let_go()
         assert await asyncio.wait_for(service.wait(task_id), 20) == Outcome(Status.SUCCEEDED, 'let go')
     assert testing.notes == ['held']
     assert take_all(f'{context.namespace}.default') == []
@@ -196,7 +195,7 @@ async def test_another_worker_does_not_run_a_task_whose_worker_lives_on(make_bac
             await wire.cut()
             await asyncio.sleep(3)
             assert testing.notes == ['held']
-            testing._released.set()
+            testing.let_go()
             assert await asyncio.wait_for(service.wait(task_id), 20) == Outcome(Status.SUCCEEDED, 'let go')
             await wire.mend()
             await asyncio.sleep(2.5)  # the copy has come again
