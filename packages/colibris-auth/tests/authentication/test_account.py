@@ -1,6 +1,9 @@
 """How often the account is asked for, and in which requests."""
 
+import pytest
+
 from colibris.authentication import create_token
+from colibris.authentication.jwt import JWTBackend
 
 AUTHENTICATION = {'backend': 'jwt', 'model': 'shop.models.User', 'active_field': 'is_active'}
 ANN = {'id': 1, 'username': 'ann', 'email': ''}
@@ -54,6 +57,41 @@ async def test_what_is_not_there_asks_nothing(serve, sqlite, statements):
     assert (await ask(client, '/me', token, 'DELETE'))[0] == 405
     assert (await ask(client, '/nowhere', 'nonsense'))[0] == 404
     assert statements == []
+
+
+#: One that says nothing of headers, and one that does.
+BACKENDS = """
+    from colibris.authentication import Identity
+    from colibris.authentication.jwt import JWTBackend
+
+    class ByTicket(JWTBackend):
+        async def authenticate(self, request):
+            ticket = request.headers.get('X-Ticket')
+            return None if ticket is None else Identity({'sub': ticket})
+
+    class Named(ByTicket):
+        credential_headers = ('X-Ticket',)
+"""
+
+
+@pytest.mark.parametrize('name', ['ByTicket', 'Named'])
+async def test_an_open_view_knows_the_account_of_a_derived_backend(serve, name):
+    client = await serve(AUTHENTICATION={'backend': f'shop.app.{name}'}, app=BACKENDS)
+    for header, account in (({'X-Ticket': 'ann'}, 'ann'), ({}, None)):
+        async with client.get('/open', headers=header) as response:
+            answer = await response.json()
+        assert (answer['account'] and answer['account']['sub']) == account
+
+
+async def test_an_open_view_asks_nobody_for_credentials_that_did_not_come(serve, monkeypatch):
+    asked = []
+    monkeypatch.setattr(JWTBackend, 'authenticate', lambda self, request: asked.append(request))
+    client = await serve(AUTHENTICATION={'backend': 'jwt'})
+    async with client.get('/open') as response:
+        assert (await response.json())['account'] is None
+    assert asked == []
+    await client.get('/open', headers={'Cookie': 'session=x'})
+    assert len(asked) == 1
 
 
 async def test_an_open_view_knows_the_account_too(serve, sqlite):

@@ -179,7 +179,13 @@ def received(request: web.Request) -> bytes | None:
     content = request.content
     if not content.is_eof() or content.exception() is not None or request._message.compression:
         return None
-    body = content.read_nowait()
+    buffer = content._buffer
+    if len(buffer) == 1 and not content._buffer_offset and not content._protocol._reading_paused:
+        body = buffer.popleft()  # as read_nowait does, which has the transport go on reading though it never paused
+        content._size -= len(body)
+        content._cursor += len(body)
+    else:
+        body = content.read_nowait()
     limit = request.client_max_size
     if limit and len(body) > limit:
         raise web.HTTPRequestEntityTooLarge(limit)

@@ -49,6 +49,9 @@ class Guard(Protocol):
     def check(self, endpoints: Sequence[Endpoint]) -> None:
         """Raise ImproperlyConfigured if an endpoint asks for what this guard cannot give; called at start-up."""
 
+    def is_anonymous(self, request: web.Request) -> bool:
+        """Tell whether *request* certainly has no account: then whoever needs none may go on without `admit`."""
+
     async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
         """Return the account of *request*. Raises Unauthenticated or Forbidden."""
 
@@ -74,6 +77,9 @@ class NoGuard:
                     'install colibris-auth and set AUTHENTICATION in settings.py',
                     setting='AUTHENTICATION',
                 )
+
+    def is_anonymous(self, request: web.Request) -> bool:
+        return False
 
     async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
         if endpoint is not None and endpoint.protected:  # its guard is away already, as the service stops

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from colibris.authentication.accounts import Accounts, is_storable
 from colibris.authentication.base import AuthenticationBackend, Identity, InvalidCredentials
@@ -109,6 +109,10 @@ class APIKeyBackend(AuthenticationBackend):
         return () if self.key_field is not None else ('colibris.authentication.models.api_keys',)
 
     # Authenticating
+
+    @property
+    def credential_headers(self) -> Sequence[str]:
+        return (hdrs.AUTHORIZATION, self.header_name)
 
     async def authenticate(self, request: web.Request) -> Identity | None:
         key = self._presented(request)

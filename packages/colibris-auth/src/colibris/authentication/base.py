@@ -49,6 +49,14 @@ class AuthenticationBackend(Backend):
         """The model of the accounts; None if they are of none. Known once the backend is open."""
         return None
 
+    @property
+    def credential_headers(self) -> Sequence[str] | None:
+        """The only headers in which credentials come, so that a request without them has none; None: anywhere.
+
+        That is true of the class that says it only: one derived from it may look elsewhere.
+        """
+        return None
+
     def bind(self, *, secret_key: str | None, debug: bool) -> None:
         """Take what other settings say. Raises ImproperlyConfigured if the backend cannot work with it."""
 

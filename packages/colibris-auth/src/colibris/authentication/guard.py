@@ -38,6 +38,8 @@ class Guard:
         self.authorization: AuthorizationBackend | None = None
         self._compiled: dict[int, tuple[Endpoint, Expression]] = {}
         self._reads_accounts: bool = vars(type(authentication)).get('reads_accounts', False)
+        named = 'credential_headers' in vars(type(authentication))
+        self._headers = authentication.credential_headers if named else None
 
     def check(self, endpoints: Sequence[Endpoint]) -> None:
         """Raise ImproperlyConfigured if an endpoint asks for what would not be enforced; called at start-up."""
@@ -70,6 +72,17 @@ class Guard:
         if known is None:
             known = self._compiled[id(endpoint)] = (endpoint, compile_permissions(endpoint.permissions))
         return known[1]
+
+    def is_anonymous(self, request: web.Request) -> bool:
+        """Tell whether *request* certainly has no account, as none of the headers came that bear credentials."""
+        if self._headers is None:
+            return False
+        given = request._headers
+        for name in self._headers:
+            if name in given:
+                return False
+        request._state[IDENTITY] = None
+        return True
 
     async def admit(self, request: web.Request, endpoint: Endpoint | None) -> object:
         """Return the account of *request*, None if it has none. Raises Unauthenticated or Forbidden."""

@@ -205,6 +205,10 @@ class JWTBackend(AuthenticationBackend):
 
     # Authenticating
 
+    @property
+    def credential_headers(self) -> Sequence[str]:
+        return (hdrs.AUTHORIZATION, hdrs.COOKIE)
+
     async def authenticate(self, request: web.Request) -> Identity | None:
         token = _bearer(request)
         if token is not None:

@@ -106,6 +106,14 @@ class AuthenticationBackendSuite:
         identity = await backend.authenticate(make_request())
         assert (identity is None) is self.needs_credentials
 
+    async def test_credentials_come_in_the_headers_that_it_names(
+        self, backend: AuthenticationBackend, credentials: Headers
+    ) -> None:
+        named = backend.credential_headers
+        if named is not None:
+            assert self.needs_credentials
+            assert {name.lower() for name in credentials} & {name.lower() for name in named}
+
     async def test_other_schemes_are_left_alone(self, backend: AuthenticationBackend) -> None:
         for header in ('Basic YW5uOng=', 'Digest username="ann"', 'Negotiate YW5u'):
             identity = await backend.authenticate(make_request({'Authorization': header}))

@@ -38,9 +38,12 @@ def guarded(endpoint: Endpoint, handler: Handler) -> Handler:
 
     @wraps(handler)
     def admit_anybody(request: web.Request) -> Awaitable[web.StreamResponse]:
-        if security.is_guarded():
+        if not security.is_guarded():
+            request._state[security.ACCOUNT] = security.NOBODY
+        elif security.current_guard().is_anonymous(request):
+            request._state[security.ACCOUNT] = None
+        else:
             return admit(request)
-        request[security.ACCOUNT] = security.NOBODY
         return handler(request)
 
     return admit_anybody
