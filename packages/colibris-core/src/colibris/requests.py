@@ -179,7 +179,7 @@ def received(request: web.Request) -> bytes | None:
     content = request.content
     if not content.is_eof() or content.exception() is not None or request._message.compression:
         return None
-    buffer = content._buffer
+    buffer = getattr(content, '_buffer', ())  # aiohttp's reader of what is empty has none
     if len(buffer) == 1 and not content._buffer_offset and not content._protocol._reading_paused:
         body = buffer.popleft()  # as read_nowait does, which has the transport go on reading though it never paused
         content._size -= len(body)
