@@ -179,9 +179,9 @@ def received(request: web.Request) -> bytes | None:
     content = request.content
     if not content.is_eof() or content.exception() is not None or request._message.compression:
         return None
-    buffer = getattr(content, '_buffer', ())  # aiohttp's reader of what is empty has none
+    buffer: Any = getattr(content, '_buffer', ())  # aiohttp's reader of what is empty has none
     if len(buffer) == 1 and not content._buffer_offset and not content._protocol._reading_paused:
-        body = buffer.popleft()  # as read_nowait does, which has the transport go on reading though it never paused
+        body: bytes = buffer.popleft()  # as read_nowait does, but no transport resumes that never paused
         content._size -= len(body)
         content._cursor += len(body)
     else:
