@@ -13,6 +13,7 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 
@@ -30,78 +31,70 @@ TRACE_ID = web.RequestKey('trace_id', str)
 PERIOD = 0.1
 MOST_WAITING = 100
 
-#: Of how many clients the address is kept as it is written.
-MOST_REMOTES = 1000
 
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
+    """A line about a request, as `JSONFormatter` writes it; what is not known is left out."""
 
-#: What a line tells: when the request was answered, its route, method, status and duration, who the client was, and its
-#: id, its account and its trace.
-Told = tuple[float, object, str, int, float, str | None, str | None, str | None, str | None]
+    time: str
+    level: str
+    logger: str
+    message: str
+    method: str
+    route: str | None
+    status: int
+    duration: float
+    remote: str | None
+    account: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
 
 
 class Batch:
-    """Lines that wait to be written by *handler*, each as `JSONFormatter` would write it.
-
-    They are put together when they are written: many in one go cost less than each between two requests.
-    """
+    """Lines that wait to be written by *handler*: many in one go cost less than each between two requests."""
 
     def __init__(self, handler: logging.StreamHandler[Any]) -> None:
         self._handler = handler
-        self._waiting: list[Told] = []
+        self._waiting: list[Line] = []
         self._timer: asyncio.TimerHandle | None = None
-        #: The last millisecond in which a line came, and how it is written.
-        self._moment, self._time = -1, ''
-        #: What lines say of the request and its answer, by the route itself, method and status.
-        self._said: dict[tuple[object, str, int], str] = {}
-        #: The fields of clients, by their addresses.
-        self._remotes: dict[str | None, str] = {}
+        #: The level, the message and the template of the route that lines have, by the route itself, method and status.
+        self._said: dict[tuple[object, str, int], tuple[str, str, str | None]] = {}
 
     def add(self, request: web.Request, status: int, seconds: float) -> None:
         """Tell of *request* soon."""
-        state, match_info, peer = request._state, request._match_info, request._transport_peername
+        state, method, match_info = request._state, request._method, request._match_info
+        peer = request._transport_peername
         # What request.remote says, without a call of it where no proxy told it.
         address = peer[0] if type(peer) is tuple and 'remote' not in request._cache else request.remote
         route = None if match_info is None else match_info._route
-        account = None if (who := state.get(ACCOUNT, NOBODY)) is NOBODY else account_key(who)
-        told = time(), route, request._method, status, seconds, address, REQUEST_ID.get(), account, state.get(TRACE_ID)
+        level, message, template = self._said.get((route, method, status)) or self._say(route, method, status)
         waiting = self._waiting
-        waiting.append(told)
+        waiting.append(
+            Line(
+                timestamp(time()),
+                level,
+                logger.name,
+                message,
+                method,
+                template,
+                status,
+                _rounded(seconds),
+                address,
+                None if (who := state.get(ACCOUNT, NOBODY)) is NOBODY else account_key(who),
+                REQUEST_ID.get(),
+                state.get(TRACE_ID),
+            )
+        )
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self.write)
         elif len(waiting) >= MOST_WAITING:
             self.write()
 
-    def _line(self, told: Told) -> str:
-        now, route, method, status, seconds, address, request_id, account, trace_id = told
-        if (moment := int(now * 1000)) != self._moment:
-            self._moment, self._time = moment, timestamp(now)
-        said = self._said.get((route, method, status)) or self._say(route, method, status)
-        remote = self._remotes.get(address) or self._quote_remote(address)
-        if account is not None or trace_id is not None:
-            more = _fields(account=account, request_id=request_id, trace_id=trace_id)
-        elif request_id is None:
-            more = ''
-        elif request_id.isalnum() and request_id.isascii():  # as those are that are made here
-            more = f',"request_id":"{request_id}"'
-        else:
-            more = _fields(request_id=request_id)
-        return f'{{"time":"{self._time}"{said},"duration":{seconds:.6f}{remote}{more}}}\n'
-
-    def _say(self, route: object, method: str, status: int) -> str:
-        """Return the part of its line that requests to a route have in common."""
+    def _say(self, route: object, method: str, status: int) -> tuple[str, str, str | None]:
         template = template_of(route)
-        level, message = 'ERROR' if status >= 500 else 'INFO', _message(method, template, status)
-        of_request = {'method': method, 'route': template, 'status': status}
-        said = f'{_fields(level=level, logger=logger.name, message=message)},{encoded(of_request)[1:-1]}'
+        said = _level(status), _message(method, template, status), template
         if method in METH_ALL and template is not None:  # there are as many others as clients think of
             self._said[route, method, status] = said
         return said
-
-    def _quote_remote(self, address: str | None) -> str:
-        if len(self._remotes) >= MOST_REMOTES:
-            self._remotes.clear()
-        found = self._remotes[address] = f',{encoded({"remote": address})[1:-1]}'
-        return found
 
     def write(self) -> None:
         """Write what waits."""
@@ -112,7 +105,7 @@ class Batch:
         handler = self._handler
         handler.acquire()
         try:
-            handler.stream.write(''.join(map(self._line, waiting)))
+            handler.stream.write(_written(waiting))
             handler.flush()
         except Exception:
             handler.handleError(_record(logging.ERROR, '%d lines could not be written', (len(waiting),)))
@@ -120,9 +113,25 @@ class Batch:
             handler.release()
 
 
-def _fields(**told: object) -> str:
-    """Return a part of a line, with the comma before it; what is None is left out."""
-    return f',{encoded({name: value for name, value in told.items() if value is not None})[1:-1]}'
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+def _written(lines: list[Line]) -> str:
+    try:
+        return _encode_lines(lines).decode()
+    except (TypeError, ValueError):  # an id that the service itself has set, which has no JSON
+        return ''.join(f'{encoded(_told(line))}\n' for line in lines)
+
+
+def _told(line: Line) -> dict[str, Any]:
+    optional = line.__struct_fields__[-len(line.__struct_defaults__) :]
+    told = msgspec.structs.asdict(line)
+    return {name: value for name, value in told.items() if value is not None or name not in optional}
+
+
+def _rounded(seconds: float) -> float:
+    """Return *seconds* to the microsecond; `round` takes longer."""
+    return int(seconds * 1e6 + 0.5) / 1e6
 
 
 _batch: Batch | None = None
@@ -181,11 +190,14 @@ def write(request: web.Request, status: int, seconds: float) -> None:
     for name, value in (('request_id', current_request_id()), ('trace_id', request.get(TRACE_ID))):
         if value is not None:
             told[name] = value
-    told.update(status=status, duration=round(seconds, 6), remote=request.remote)
-    level = logging.ERROR if status >= 500 else logging.INFO
-    record = _record(level, _message(told['method'], told['route'], status), ())
+    told.update(status=status, duration=_rounded(seconds), remote=request.remote)
+    record = _record(getattr(logging, _level(status)), _message(told['method'], told['route'], status), ())
     vars(record).update(told)
     logger.handle(record)
+
+
+def _level(status: int) -> str:
+    return 'ERROR' if status >= 500 else 'INFO'
 
 
 def _message(method: str, route: str | None, status: int) -> str:

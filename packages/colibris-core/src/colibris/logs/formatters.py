@@ -21,7 +21,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime', 
 #: What each line begins with; what is given as ``extra`` does not replace it.
 _FIRST = frozenset({'time', 'level', 'logger', 'message'})
 
+#: The second of the last line, and how it is written.
 _second = (0, '')
+
+_MILLISECONDS = tuple(f'.{number:03d}+00:00' for number in range(1000))
 
 
 def timestamp(seconds: float) -> str:
@@ -30,7 +33,7 @@ def timestamp(seconds: float) -> str:
     whole = int(seconds)
     if _second[0] != whole:
         _second = whole, datetime.fromtimestamp(whole, UTC).strftime('%Y-%m-%dT%H:%M:%S')
-    return f'{_second[1]}.{int((seconds - whole) * 1000):03d}+00:00'
+    return _second[1] + _MILLISECONDS[int((seconds - whole) * 1000)]
 
 
 class TextFormatter(logging.Formatter):
