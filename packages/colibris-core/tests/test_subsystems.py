@@ -93,6 +93,11 @@ async def test_what_is_not_set_is_not_opened_and_says_so_when_used(toys):
     assert (raised.value.setting, raised.value.package) == ('FIRST', 'toys')
 
 
+def test_before_the_settings_are_loaded_it_says_so():
+    with pytest.raises(subsystems.NotConfigured, match=r'first is used before the settings are loaded: call colibris'):
+        first.backend  # noqa: B018
+
+
 async def test_running_within_running_leaves_the_owner_in_charge(toys):
     toys()
     with settings.override(SECOND=BACKEND):

@@ -107,7 +107,12 @@ class Subsystem(Generic[B]):
         return self._backend
 
     def _not_configured(self) -> NotConfigured:
-        if not settings.is_set(self.setting):
+        if not settings.readable:
+            reason = (
+                f'{self.name} is used before the settings are loaded: call colibris.conf.setup() and enter "async with '
+                'colibris.subsystems.running():" first'
+            )
+        elif not settings.is_set(self.setting):
             reason = (
                 f'{self.name} is not configured: set {self.setting} in settings.py (see the guide of {self.package})'
             )

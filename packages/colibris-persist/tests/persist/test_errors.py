@@ -14,7 +14,7 @@ from colibris.persist.mysql import MySQLBackend
 from colibris.persist.mysql.errors import driver
 from colibris.persist.mysql.errors import translate as from_mysql
 from colibris.persist.sqlite import SQLiteBackend
-from colibris.persist.sqlite import translate as from_sqlite
+from colibris.persist.sqlite.errors import translate as from_sqlite
 from colibris.persist.testing.models import ContractBook, ContractShelf, ContractTicket
 
 

@@ -95,7 +95,7 @@ async def test_what_cannot_be_read_does_not_keep_the_others_from_being_tried_aga
 
 
 async def test_what_is_not_there_is_told(service, manage):
-    for command in ('show', 'retry'):
+    for command in ('show', 'retry', 'purge'):
         code, _, error = manage('tasks', command, 'f' * 32)
         assert code == 1
         assert 'f' * 32 in error

@@ -40,6 +40,11 @@ class Settings:
         """Whether the settings of a project are loaded."""
         return self._package is not None
 
+    @property
+    def readable(self) -> bool:
+        """Whether there are settings to read: those of a project, or what a test has overridden."""
+        return bool(self._values)
+
     def load(self, package: str) -> None:
         """Load and check the settings of *package*; nothing happens if they are loaded already."""
         if self._package == package:
@@ -128,7 +133,7 @@ class Settings:
     def __getattr__(self, name: str) -> Any:
         if not name.isupper() or name.startswith('_'):
             raise AttributeError(f'{type(self).__name__!r} has no attribute {name!r}')
-        if not self._values:
+        if not self.readable:
             raise ImproperlyConfigured(
                 f'the setting {name} is read before the settings are loaded: call colibris.conf.setup() first, '
                 f'or use settings.override() in tests',

@@ -189,6 +189,9 @@ async def show(task_id: str) -> None:
     await _run(show)
 
 
+_NOT_DEAD = 'it is not among those that failed for good'
+
+
 @tasks.command()
 @click.argument('task_ids', nargs=-1, metavar='[ID]...')
 @click.option('--all', 'everything', is_flag=True, help='Queue all of them again.')
@@ -213,7 +216,7 @@ async def _retry(backend: TaskQueueBackend, task_id: str) -> str:
     from colibris.taskqueue.errors import InvalidMessage
 
     try:
-        return '' if await backend.retry_dead(task_id) else 'it is not among those that failed for good'
+        return '' if await backend.retry_dead(task_id) else _NOT_DEAD
     except InvalidMessage as exc:
         return str(exc)
 
@@ -235,7 +238,13 @@ async def purge(task_ids: Sequence[str], everything: bool) -> None:
         raise click.UsageError('give the ids of tasks, or --all')
 
     async def forget(backend: TaskQueueBackend) -> None:
-        click.echo(f'{_count(await backend.purge_dead(None if everything else list(task_ids)))} forgotten.')
+        if everything:
+            click.echo(f'{_count(await backend.purge_dead())} forgotten.')
+            return
+        unknown = [task_id for task_id in task_ids if not await backend.purge_dead([task_id])]
+        click.echo(f'{_count(len(task_ids) - len(unknown))} forgotten.')
+        if unknown:
+            raise CommandError('; '.join(f'{task_id}: {_NOT_DEAD}' for task_id in unknown))
 
     await _run(forget)
 
