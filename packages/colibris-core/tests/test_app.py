@@ -522,3 +522,10 @@ def test_a_middleware_of_other_arguments_is_refused_at_the_start(project, parame
     project(settings="MIDDLEWARE = ['shop.own.handle']", own=f'async def handle({parameters}): ...')
     with pytest.raises(ImproperlyConfigured, match=r'^MIDDLEWARE \(settings.py\): shop\.own\.handle must take two'):
         create_app()
+
+
+def test_a_directory_that_hides_the_health_is_refused_at_the_start(project, tmp_path):
+    (tmp_path / 'files').mkdir()
+    project(routes=f"STATIC_ROUTES = [({str(tmp_path / 'files')!r}, '/health')]")
+    with pytest.raises(ImproperlyConfigured, match="a directory of the service has the path '/health'"):
+        create_app()

@@ -92,6 +92,9 @@ def test_origins():
 def test_metrics():
     assert levels('metrics', METRICS=None) == []
     assert levels('metrics', METRICS={'port': 9100}) == []
+    everywhere = {'port': 9100, 'host': '0.0.0.0'}
+    assert levels('metrics', METRICS=everywhere) == ([] if deployment._in_container() else [Level.WARNING])
+    assert levels('metrics', METRICS={**everywhere, 'token': GOOD_KEY}) == []
     assert levels('metrics', METRICS={'path': '/metrics', 'public': True}) == [Level.WARNING]
     assert levels('metrics', METRICS={'path': '/metrics', 'token': 'short'}) == [Level.ERROR]
     assert levels('metrics', METRICS={'path': '/metrics', 'token': GOOD_KEY}) == []

@@ -223,7 +223,9 @@ def test_a_path_that_has_another_meaning_is_refused_at_the_start(project, routes
         settings=f"METRICS = {{'path': {path!r}, 'public': True}}",
         routes=f'from aiohttp import web\n\nasync def item(request):\n    return 1\n\nROUTES = [{routes}]\n',
     )
-    with pytest.raises(ImproperlyConfigured, match=rf"METRICS \(.*: the path '{path}' is one of the routes"):
+    with pytest.raises(
+        ImproperlyConfigured, match=rf"METRICS \(.*: a route or a directory of the service has the path '{path}'"
+    ):
         create_app()
 
 
@@ -247,8 +249,16 @@ def test_a_directory_that_hides_the_path_is_refused_at_the_start(project, tmp_pa
         settings="METRICS = {'path': '/metrics', 'public': True}",
         routes=f"STATIC_ROUTES = [({str(tmp_path / 'files')!r}, '/metrics')]",
     )
-    with pytest.raises(ImproperlyConfigured, match="the path '/metrics' is one of the routes"):
+    with pytest.raises(ImproperlyConfigured, match="a directory of the service has the path '/metrics'"):
         create_app()
+
+
+async def test_who_has_no_token_is_refused_without_any_middleware(project, aiohttp_client):
+    project(settings=f"METRICS = {{'path': '/metrics', 'token': {TOKEN!r}}}; MIDDLEWARE = []")
+    client = await aiohttp_client(create_app())
+    refused = await client.get('/metrics')
+    assert (refused.status, refused.headers['WWW-Authenticate']) == (401, 'Bearer')
+    assert (await refused.json())['code'] == 'unauthenticated'
 
 
 async def test_a_path_with_a_placeholder_hides_nothing(project, aiohttp_client):

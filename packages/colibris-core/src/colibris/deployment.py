@@ -122,7 +122,7 @@ def _known_password(path: str) -> Problem:
 def listen() -> Iterator[Problem]:
     """The server speaks plain HTTP: whoever reaches it without the proxy reads and writes along."""
     addresses = [settings.LISTEN] if isinstance(settings.LISTEN, str) else list(settings.LISTEN)
-    everywhere = [address for address in addresses if address in ('', '0.0.0.0', '::')]
+    everywhere = [address for address in addresses if address in _EVERYWHERE]
     if everywhere and not _in_container():
         yield Problem(
             f'LISTEN ({settings.source("LISTEN")}) is {everywhere[0]!r}: all networks reach the server, past the proxy '
@@ -130,6 +130,10 @@ def listen() -> Iterator[Problem]:
             'let it listen where only the proxy reaches it: LISTEN=127.0.0.1',
             Level.WARNING,
         )
+
+
+#: Addresses that stand for all of a machine's own.
+_EVERYWHERE = ('', '0.0.0.0', '::')
 
 
 def _in_container() -> bool:
@@ -169,7 +173,13 @@ def metrics() -> Iterator[Problem]:
             "set METRICS['token'], or keep the path from the world by the proxy",
             Level.WARNING,
         )
-    token = given.get('token')
+    token, host = given.get('token'), given.get('host')
+    if given.get('port') is not None and token is None and host in _EVERYWHERE and not _in_container():
+        yield Problem(
+            f"METRICS['host'] is {host!r}: all networks reach the numbers at port {given['port']}",
+            "set METRICS['token'], or a host that only Prometheus reaches",
+            Level.WARNING,
+        )
     if isinstance(token, str) and len(token) < 16:
         yield Problem("METRICS['token'] is short enough to be guessed", 'take 16 random characters or more')
 

@@ -48,18 +48,20 @@ def add_own_route(router: Router, path: str, target: Any, where: str) -> None:
     """
     if not answers(router, path):
         add_routes(router, [(path, target)], where)
-        found = router.find('GET', path)
-        if found is not None and found[0].resource is not None and found[0].resource.canonical == path:
+        if (found := router.find('GET', path)) is not None and _is_at(found[0], path):
             return
-    raise ImproperlyConfigured(f'{where}: the path {path!r} is one of the routes of the service already', setting=where)
+    raise ImproperlyConfigured(f'{where}: a route or a directory of the service has the path {path!r}', setting=where)
 
 
 def answers(router: web.UrlDispatcher, path: str) -> bool:
     """Tell whether *router* has a route for GET requests to *path* that has no placeholders."""
-    return any(
-        route.resource is not None and route.resource.canonical == path and route.method in ('GET', '*')
-        for route in router.routes()
-    )
+    return any(_is_at(route, path) and route.method in ('GET', '*') for route in router.routes())
+
+
+def _is_at(route: web.AbstractRoute, path: str) -> bool:
+    """Tell whether *route* is for *path* itself, not for what is below it, as that of a directory."""
+    resource = route.resource
+    return resource is not None and resource.canonical == path and not isinstance(resource, web.StaticResource)
 
 
 def add_static_routes(router: web.UrlDispatcher, routes: Iterable[Any], where: str, base: Path) -> None:

@@ -114,6 +114,15 @@ async def test_the_host_is_the_one_that_a_trusted_proxy_tells(serve):
     assert not await opens(client, 'http://upstream:8888', told, host='upstream:8888')
 
 
+async def test_a_page_without_tls_is_none_of_a_service_with_tls(serve):
+    client = await serve("TRUSTED_PROXIES = ['127.0.0.1']")
+    told = {'X-Forwarded-For': '10.9.8.7', 'X-Forwarded-Proto': 'https', **COOKIE}
+    assert await opens(client, 'https://shop.example', told)
+    for origin in ('http://shop.example', 'http://shop.example:80', 'http://shop.example:443'):
+        assert not await opens(client, origin, told)
+    assert await opens(client, 'http://shop.example', {**told, 'X-Forwarded-Proto': 'http'})
+
+
 async def test_an_upgrade_to_something_else_is_no_handshake(serve):
     sent = {'Origin': 'https://evil.example', 'Upgrade': 'h2c', 'Connection': 'Upgrade'}
     assert (await (await serve()).get('/count', headers=sent)).status == 200

@@ -126,7 +126,15 @@ def test_ordinary_prose_is_left_alone(lines, message):
     assert found[0].endswith(message)
 
 
-@pytest.mark.parametrize('odd', ['\udc80', {(1, 2): 3}, 2**80, float('nan'), b'\xff'], ids=ascii)
+class Unshown:
+    def __repr__(self):
+        raise RuntimeError
+
+
+ODD = ['\udc80', {(1, 2): 3}, 2**80, 10**5000, [10**5000], float('nan'), b'\xff', Unshown()]
+
+
+@pytest.mark.parametrize('odd', ODD, ids=lambda odd: type(odd).__name__)
 def test_what_json_cannot_hold_is_told_all_the_same(lines, odd):
     logger, found = lines(JSONFormatter())
     logger.info('seen', extra={'odd': odd, 'order': 7})

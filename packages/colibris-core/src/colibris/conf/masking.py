@@ -88,6 +88,16 @@ def _mask_url(word: re.Match[str]) -> str:
 
 def _mask_object(value: object) -> object:
     """Return the masked representation of an object if it shows a secret, else the object itself."""
-    text = repr(value)
+    if isinstance(value, int | float):
+        return value
+    try:
+        text = repr(value)
+    except Exception as exc:
+        return unshown(value, exc)
     masked = _mask_text(text)
     return value if masked == text else masked
+
+
+def unshown(value: object, error: Exception) -> str:
+    """Return what stands for *value*, of which no text can be made because of *error*."""
+    return f'<{type(value).__name__}: {type(error).__name__}>'

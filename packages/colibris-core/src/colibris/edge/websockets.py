@@ -44,10 +44,16 @@ def _origins(request: web.Request) -> list[str]:
 
 
 def _is_own(request: web.Request, origin: str) -> bool:
-    """Tell whether *origin* is that of the host that *request* names; not its scheme, as a proxy may speak TLS."""
+    """Tell whether *origin* is that of the host that *request* names.
+
+    A page without TLS is none of a service with TLS, as whoever is in between may have made it. A page with TLS may be
+    one of a service without, as a proxy of which nothing is known may stand in front of it.
+    """
     scheme, _, place = origin.lower().partition('://')
     port = _PORTS.get(scheme)
-    return port is not None and place.removesuffix(port) == request.host.lower().removesuffix(port)
+    if port is None or (scheme == 'http' and request.scheme == 'https'):
+        return False
+    return place.removesuffix(port) == request.host.lower().removesuffix(port)
 
 
 def _is_listed(request: web.Request, origin: str, rules: Rules | None) -> bool:

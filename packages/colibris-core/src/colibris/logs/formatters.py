@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from colibris.conf.masking import mask
+from colibris.conf.masking import mask, unshown
 from colibris.logs.context import context
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -20,6 +20,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime', 
 
 #: What each line begins with; what is given as ``extra`` does not replace it.
 _FIRST = frozenset({'time', 'level', 'logger', 'message'})
+
+#: How large an integer may be: of much larger ones Python makes no text (`sys.set_int_max_str_digits`).
+_MOST_BITS = 2048
 
 #: The second of the last line, and how it is written.
 _second = (0, '')
@@ -85,9 +88,18 @@ def encoded(line: dict[str, Any]) -> str:
     """Return *line* as JSON; what has no JSON as text."""
     try:
         return _encode(line).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError):  # halves of characters, keys that are no text
-        return json.dumps({name: value if _is_plain(value) else str(value) for name, value in line.items()})
+    except Exception:  # halves of characters, keys that are no text, what cannot be shown
+        return json.dumps({name: value if _is_plain(value) else _shown(value) for name, value in line.items()})
 
 
 def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, int):
+        return value.bit_length() <= _MOST_BITS
+    return value is None or (isinstance(value, float) and math.isfinite(value))
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as exc:  # one line too little is worse than one that does not say all
+        return unshown(value, exc)

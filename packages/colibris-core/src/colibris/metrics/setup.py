@@ -161,7 +161,7 @@ class MetricsView(APIView):
         """Give the numbers of all processes of the service."""
         found = options()
         if found is not None and not found.lets_in(self.request):
-            raise api.Unauthenticated(headers=_CHALLENGE)
+            return api.error_response(api.Unauthenticated(headers=_CHALLENGE))
         return await scrape()
 
 
