@@ -102,4 +102,6 @@ def describe() -> dict[str, str | int]:
         platform.processor(),
     )
     gigabytes = round(psutil.virtual_memory().total / 2**30)
-    return {'processor': model, 'cores': os.cpu_count() or 0, 'memory_gb': gigabytes, 'system': platform.platform()}
+    version = '.'.join(platform.release().split('.')[:2])
+    system = f'{platform.system()} {version} on {platform.machine()}'
+    return {'processor': model, 'cores': os.cpu_count() or 0, 'memory_gb': gigabytes, 'system': system}
