@@ -294,6 +294,8 @@ def test_a_wrong_url_is_told_without_its_password(url):
         ({'url': 'redis://a', 'db': 0, 'port': 1}, 'do not give port, db'),
         ({'url': 'redis://:a@b', 'password': 'c'}, 'password is given twice'),
         ({'url': 'redis://a?fleas=1'}, 'fleas'),
+        ({'url': 'redis://a?socket_timeout=1'}, 'url must not say socket_timeout: see the options timeout'),
+        ({'url': 'redis://a?decode_responses=1&max_connections=1'}, 'must not say decode_responses, max_connections'),
         ({'port': '6379'}, 'port must be an integer'),
         ({'db': -1}, 'db must be an integer'),
         ({'timeout': 0}, 'timeout must be a positive'),

@@ -80,11 +80,11 @@ async def test_a_database_cannot_be_dropped_within_a_transaction(database: Any) 
     assert await persist.connectivity_check() is True
 
 
-async def test_nothing_is_configured() -> None:
+async def test_before_the_settings_are_loaded_there_is_none() -> None:
     for use in (persist.get_connection, persist.get_database, persist.connectivity_check):
-        with pytest.raises(NotConfigured, match='DATABASE'):
+        with pytest.raises(NotConfigured, match='before the settings are loaded'):
             await use()  # type: ignore[operator]
-    with pytest.raises(NotConfigured, match='DATABASE'):
+    with pytest.raises(NotConfigured, match='before the settings are loaded'):
         async with persist.transaction():
             pass
 

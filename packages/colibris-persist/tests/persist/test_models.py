@@ -100,7 +100,9 @@ async def test_a_model_that_is_used_while_no_database_is_open_says_what_to_do() 
         lambda: Unopened(id=1).save(),
     ]
     for use in uses:
-        with pytest.raises(NotConfigured, match=r'set DATABASE in settings\.py'):
+        with pytest.raises(
+            NotConfigured, match=r'persist is used before the settings are loaded: call colibris\.conf\.setup'
+        ):
             await use()
 
 

@@ -28,7 +28,7 @@ def configured():
 
 
 async def test_without_a_setting_it_is_not_configured():
-    with pytest.raises(NotConfigured, match='colibris-tasks'):
+    with settings.override(), pytest.raises(NotConfigured, match=r'set TASK_QUEUE .* colibris-tasks'):
         await taskqueue.execute(testing.add, 1)
 
 
@@ -65,6 +65,9 @@ def test_an_unknown_option_is_refused(configured):
         ({'timeout': 0}, 'timeout must be a positive number'),
         ({'ca_file': 'x'}, 'ca_file is for TLS'),
         ({'url': 'redis://:p@h', 'password': 'p'}, 'password is given twice'),
+        ({'url': 'redis://h?socket_timeout=1'}, 'url must not say socket_timeout: the option timeout'),
+        ({'url': 'redis://h?decode_responses=true'}, 'url must not say decode_responses'),
+        ({'url': 'redis://h?fleas=1'}, 'a parameter that Redis does not know: .*fleas'),
     ],
 )
 def test_wrong_options_of_dramatiq_are_refused(configured, options, reason):

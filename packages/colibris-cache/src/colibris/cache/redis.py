@@ -279,6 +279,10 @@ def _from_place(host: str, port: int | None, db: int | None, *, tls: bool) -> di
     }
 
 
+#: What of a connection is not for a URL to say.
+_TAKEN = frozenset({'decode_responses', 'max_connections', 'socket_connect_timeout', 'socket_timeout'})
+
+
 def _from_url(url: str, place: Mapping[str, object]) -> dict[str, Any]:
     given = ', '.join(name for name, value in place.items() if value is not None)
     if given:
@@ -291,6 +295,8 @@ def _from_url(url: str, place: Mapping[str, object]) -> dict[str, Any]:
             'url is not one of a Redis server: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS or '
             'unix:///PATH; in a password, write characters other than letters and digits as %XX'
         ) from None
+    if taken := ', '.join(sorted(_TAKEN & options.keys())):
+        raise ValueError(f'url must not say {taken}: see the options timeout and max_connections; values are bytes')
     return {'connection_class': Connection, **options}
 
 

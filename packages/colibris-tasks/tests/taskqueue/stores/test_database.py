@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from colibris.persist import get_connection, transaction
+from colibris.conf import settings
 from colibris.subsystems import NotConfigured
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Failure, Message, Outcome, Status
@@ -406,5 +407,5 @@ async def test_a_missing_table_is_told_with_what_to_do(database, context, bell):
 async def test_a_project_without_a_database_is_told_so(context, bell):
     store = DatabaseStore(bell)
     store.bind(context)
-    with pytest.raises(NotConfigured, match='set DATABASE'):
+    with settings.override(), pytest.raises(NotConfigured, match='set DATABASE'):
         await store.open()

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import methodcaller
 from ssl import SSLContext
 from typing import Any
 
@@ -14,7 +15,7 @@ from asyncmy import errors as driver
 from asyncmy.constants import CLIENT
 
 from colibris.persist.base import ServerBackend, one_of
-from colibris.persist.mysql.client import MySQLClient
+from colibris.persist.mysql.client import MySQLClient, ended_by_cancelling
 from colibris.persist.mysql.errors import translate
 
 __all__ = ['MySQLBackend']
@@ -124,7 +125,8 @@ class MySQLBackend(ServerBackend):
     async def _connection(self, **changes: object) -> AsyncIterator[Any]:
         try:
             async with asyncio.timeout(self.connect_timeout):
-                connection = await asyncmy.connect(**{**self.connect_options(), **changes})
+                connecting = asyncmy.connect(**{**self.connect_options(), **changes})
+                connection = await ended_by_cancelling(connecting, methodcaller('close'))
         except Exception as exc:
             raise translate(exc, self) or exc from exc
         try:

@@ -72,12 +72,13 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
             _cut(pool)
 
     async def create_connection(self, with_db: bool) -> None:
-        self._pool = await asyncmy.create_pool(
+        making = asyncmy.create_pool(
             **self.backend.connect_options(),
             **self._tracing_options(),
             minsize=self.backend.min_connections,
             maxsize=self.backend.max_connections,
         )
+        self._pool = await ended_by_cancelling(making, _cut)
         await self._post_connect()
 
     def _tracing_options(self) -> Mapping[str, Any]:
@@ -99,16 +100,6 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
 
     async def checkout(self) -> Any:
         self._check_loop()
-        task = asyncio.current_task()
-        cancelled = task.cancelling() if task is not None else 0
-        raw = await self._acquire()
-        if task is not None and task.cancelling() > cancelled:
-            # Up to Python 3.11 wait_for, by which asyncmy connects, may swallow a cancellation.
-            await self.checkin(raw)
-            raise asyncio.CancelledError
-        return raw
-
-    async def _acquire(self) -> Any:
         try:
             async with self.waiting():
                 if self._pool is None:
@@ -116,7 +107,7 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
                         if self._pool is None:
                             await self._first_connection()
                 pool: Any = self._pool
-                if pool.freesize:
+                if _is_ready(pool):
                     raw = await pool.acquire()
                 else:
                     raw = await ended_by_cancelling(pool.acquire(), partial(_give_back, pool))
@@ -133,7 +124,7 @@ class MySQLClient(Client, _Statements, TortoiseMySQLClient):
 
     async def _first_connection(self) -> None:
         async with asyncio.timeout(self.backend.connect_timeout):
-            await ended_by_cancelling(self.create_connection(with_db=True))
+            await self.create_connection(with_db=True)
 
     async def checkin(self, raw: Any, *, broken: bool = False) -> None:
         if broken or self._pool is None:
@@ -165,17 +156,27 @@ async def ended_by_cancelling(connecting: Awaitable[T], undo: Callable[[T], obje
     """Return what *connecting* returns; once this is cancelled, cancel that until it ends, and *undo* what it did.
 
     Up to Python 3.11 asyncmy may lose a cancellation while it connects, and then wait for a silent server without end.
+    When this is cancelled twice, it waits no longer for that end, which comes all the same.
     """
     task = asyncio.ensure_future(connecting)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        while not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=_CANCEL_AGAIN)
-        if not task.cancelled() and task.exception() is None and undo is not None:
-            undo(task.result())
+        task.add_done_callback(partial(_undo, undo))
+        _end(task)
+        await asyncio.wait([task])
         raise
+
+
+def _undo(undo: Callable[[T], object] | None, task: asyncio.Future[T]) -> None:
+    if not task.cancelled() and task.exception() is None and undo is not None:
+        undo(task.result())
+
+
+def _end(task: asyncio.Future[Any]) -> None:
+    if not task.done():
+        task.cancel()
+        task.get_loop().call_later(_CANCEL_AGAIN, _end, task)
 
 
 @lru_cache
@@ -183,6 +184,14 @@ def _returns_rows(version: str) -> bool:
     """Whether an INSERT can give back the row that it made: MariaDB's can from 10.5 on, MySQL's cannot."""
     match = re.search(r'(\d+)\.(\d+)\.\d+-MariaDB', version)
     return match is not None and (int(match[1]), int(match[2])) >= (10, 5)
+
+
+def _is_ready(pool: Any) -> bool:
+    """Return whether asyncmy gives a connection at once: of its free ones, which may be dead, it tries the first."""
+    free = pool._free
+    if not free or free[0]._stream_broken or pool._cond.locked() or pool.size < pool.minsize:
+        return False
+    return bool(pool._loop.time() - free[0].last_usage <= pool._recycle)
 
 
 def _give_back(pool: Any, raw: Any) -> None:

@@ -54,6 +54,10 @@ class RedisServer:
         self._options |= _credentials(self._options, username, password)
         if ca_file:
             self._options |= self._authorities(ca_file)
+        try:
+            self.connect_thread().connection_pool.make_connection()  # which does not connect
+        except TypeError as exc:
+            raise ValueError(f'url has a parameter that Redis does not know: {exc}') from exc
 
     def __str__(self) -> str:
         if 'path' in self._options:
@@ -103,6 +107,10 @@ def _from_place(host: str, port: int | None, db: int | None) -> dict[str, Any]:
     return {'host': host, 'port': 6379 if port is None else port, 'db': db or 0}
 
 
+#: What of a connection is not for a URL to say.
+_TAKEN = frozenset({'decode_responses', 'socket_connect_timeout', 'socket_keepalive', 'socket_timeout'})
+
+
 def _from_url(url: str, place: Mapping[str, object]) -> dict[str, Any]:
     given = ', '.join(name for name, value in place.items() if value is not None)
     if given:
@@ -116,6 +124,8 @@ def _from_url(url: str, place: Mapping[str, object]) -> dict[str, Any]:
             'unix:///PATH; in a password, write characters other than letters and digits as %XX'
         ) from None
     options.pop('connection_class', None)
+    if taken := ', '.join(sorted(_TAKEN & options.keys())):
+        raise ValueError(f'url must not say {taken}: the option timeout limits each wait, and messages are bytes')
     return options
 
 

@@ -46,6 +46,10 @@ def echo(*texts):
     return [('ECHO', text) for text in texts]
 
 
+def readers():
+    return [task for task in asyncio.all_tasks() if task.get_name() == 'colibris.taskqueue.redis.reader']
+
+
 async def hear(listening):
     async with asyncio.timeout(10):
         return await anext(listening)
@@ -178,11 +182,89 @@ async def test_a_subscription_that_is_refused_is_an_error_and_no_answer(duplex, 
     await deaf.close()
 
 
+@pytest.mark.parametrize('option', ['health_check_interval=1', 'protocol=2'])
+async def test_what_the_url_says_of_other_connections_does_not_disturb_this_one(server, publish, option):
+    duplex = Duplex(RedisServer(url=f'redis://127.0.0.1:{server.port}/0?{option}'), timeout=2.0)
+    async with aclosing(duplex.listen('c')) as listening:
+        await hear(listening)
+        for _ in range(2):
+            await asyncio.sleep(1.2)
+            assert await duplex.ask(*echo('x')) == [b'x']
+            publish('c', b'said')
+            assert await hear(listening) == b'said'
+    await duplex.close()
+
+
+async def test_an_error_that_nobody_expects_is_the_end_of_the_connection(duplex, redis_wire, monkeypatch):
+    async def breaks(*args, **options):
+        raise RuntimeError('read() called while another coroutine is already waiting')
+
+    await duplex.ask(*echo('x'))
+    redis_wire.flowing.clear()
+    waiting = asyncio.create_task(duplex._ask(echo('waiting')))
+    await asyncio.sleep(0.05)
+    monkeypatch.setattr(duplex._wire._connection, 'send_packed_command', breaks)
+    with pytest.raises(exceptions.ConnectionError, match='RuntimeError: read'):
+        await duplex._ask(echo('y'))
+    with pytest.raises(exceptions.ConnectionError):
+        await waiting
+    redis_wire.flowing.set()
+    assert await duplex.ask(*echo('z')) == [b'z']
+
+
+async def test_what_cannot_be_sent_leaves_the_answers_of_others_alone(duplex):
+    await duplex.ask(*echo('x'))
+    wire = duplex._wire
+    with pytest.raises(exceptions.DataError):
+        await duplex.ask(('ECHO', None))
+    assert await duplex.ask(*echo('y')) == [b'y']
+    assert duplex._wire is wire
+
+
+async def test_who_is_cancelled_amid_sending_ends_the_connection_for_the_others(duplex, redis_wire):
+    await duplex.ask(*echo('x'))
+    wire = duplex._wire
+    redis_wire.flowing.clear()
+    sends = asyncio.create_task(duplex.ask(('ECHO', bytes(50_000_000))))
+    await asyncio.sleep(0.2)
+    sends.cancel()
+    await asyncio.wait([sends])
+    assert wire.is_lost
+    redis_wire.flowing.set()
+    assert await duplex.ask(*echo('y')) == [b'y']
+
+
 async def test_what_still_waits_is_told_when_it_is_closed(duplex, redis_wire):
     await duplex.ask(*echo('x'))
     redis_wire.flowing.clear()
-    asked = asyncio.create_task(duplex._ask(echo('x')))
+    asked = asyncio.create_task(duplex.ask(*echo('x')))
     await asyncio.sleep(0.05)
     await duplex.close()
     with pytest.raises(exceptions.ConnectionError, match='was closed'):
         await asked
+    assert readers() == []
+
+
+async def test_closing_ends_the_making_of_a_connection(redis_wire):
+    duplex = Duplex(RedisServer(port=redis_wire.port), timeout=30.0)
+    redis_wire.flowing.clear()
+    asked = [asyncio.create_task(duplex.ask(*echo('x'))) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        await duplex.close()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [(type(answer), str(answer)) for answer in answers] == [
+        (exceptions.ConnectionError, 'the connection was closed')
+    ] * 3
+    assert readers() == []
+
+
+async def test_one_that_is_closed_is_not_opened_again(duplex):
+    await duplex.ask(*echo('x'))
+    await duplex.close()
+    await duplex.close()
+    with pytest.raises(exceptions.ConnectionError, match='was closed'):
+        await duplex.ask(*echo('x'))
+    with pytest.raises(exceptions.ConnectionError, match='was closed'):
+        await hear(duplex.listen('c'))
+    assert readers() == []

@@ -20,6 +20,13 @@ Argument = str | bytes | int | float
 _SILENCE = 10.0
 #: How many answers and messages are taken in one step of the event loop.
 _STRIDE = 32
+#: What of the options of a connection is not for the server's URL to say, and why not.
+_FIXED: dict[str, Any] = {
+    'protocol': 3,
+    'socket_timeout': None,  # the reader waits for as long as nothing is said; it is each call that has a time limit
+    'health_check_interval': 0,  # redis-py would read the answer to a PING of its own beside the reader
+}
+_CLOSED = 'the connection was closed'
 
 
 class _Asked(NamedTuple):
@@ -39,16 +46,21 @@ class Duplex:
     def __init__(self, server: RedisServer, timeout: float) -> None:
         pool = server.connect().connection_pool
         options = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith('maint_')}
-        # The reader waits for as long as nothing is said; it is each call that has a time limit.
-        self._options = {**options, 'protocol': 3, 'socket_timeout': None, 'socket_connect_timeout': timeout}
+        self._options = {**options, **_FIXED, 'socket_connect_timeout': timeout}
         self._kind: Any = pool.connection_class
         self._timeout = timeout
         self._wire: _Wire | None = None
         self._connecting = asyncio.Lock()
+        self._limit: asyncio.Timeout | None = None  # of the connection that is being made
+        self._is_closed = False
 
     async def close(self) -> None:
-        """Disconnect; what still waits gets ConnectionError."""
-        wire, self._wire = self._wire, None
+        """Disconnect for good; what still waits gets ConnectionError, and so does who asks later."""
+        self._is_closed = True
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(0)
+        async with self._connecting:
+            wire, self._wire = self._wire, None
         if wire is not None:
             await wire.close()
 
@@ -87,6 +99,8 @@ class Duplex:
 
     async def _connected(self) -> _Wire:
         async with self._connecting:
+            if self._is_closed:
+                raise exceptions.ConnectionError(_CLOSED)
             if self._wire is None or self._wire.is_lost:
                 self._wire = _Wire(await self._connect(), self._timeout)
             return self._wire
@@ -94,13 +108,17 @@ class Duplex:
     async def _connect(self) -> Any:
         connection = self._kind(**self._options)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout) as self._limit:
                 await connection.connect()
         except BaseException as exc:
             await connection.disconnect(nowait=True)
             if isinstance(exc, TimeoutError):
+                if self._is_closed:
+                    raise exceptions.ConnectionError(_CLOSED) from exc
                 raise exceptions.TimeoutError(f'no connection within {self._timeout:g} s') from exc
             raise
+        finally:
+            self._limit = None
         return connection
 
 
@@ -118,19 +136,31 @@ class _Wire:
     async def ask(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         if self.is_lost:
             raise exceptions.ConnectionError('the connection was lost')
+        packed = self._connection.pack_commands(commands)
         asked = _Asked(len(commands), [], asyncio.get_running_loop().create_future())
         self._asked.append(asked)  # answers come in the order of the commands, and nobody writes in between
         try:
             async with asyncio.timeout(self._timeout):
-                await self._connection.send_packed_command(self._connection.pack_commands(commands))
+                await self._connection.send_packed_command(packed)
                 return await asked.future
         except TimeoutError as exc:
             error = exceptions.TimeoutError(f'no answer within {self._timeout:g} s')
             self.drop(error)
             raise error from exc
+        except asyncio.CancelledError:
+            if not self._connection.is_connected:  # redis-py ends one on which not all was sent
+                self.drop(exceptions.ConnectionError('the connection was lost'))
+            raise
+        except exceptions.RedisError as exc:
+            self.drop(exc)
+            raise
+        except Exception as exc:  # it may be that not all was sent, and answers come in order
+            lost = exceptions.ConnectionError(f'{type(exc).__name__}: {exc}')
+            self.drop(lost)
+            raise lost from exc
 
     async def close(self) -> None:
-        self.drop(exceptions.ConnectionError('the connection was closed'))
+        self.drop(exceptions.ConnectionError(_CLOSED))
         await asyncio.wait([self._reading])
 
     def drop(self, error: exceptions.RedisError) -> None:
