@@ -2,6 +2,7 @@
 
 import datetime as dt
 import enum
+import re
 import sys
 import uuid
 from collections import UserDict
@@ -320,6 +321,28 @@ def test_values_that_a_strangers_field_leaves_as_they_are_are_dumped_so():
         encode_json(Exam().dump({'grade': value})) for value in given
     ]
     assert dumper(Exam()).json({}) == b'{"grade":0.5}'
+
+
+@pytest.mark.parametrize('cls', [bool, bytes, 'float'])
+def test_what_a_field_cannot_dump_as_it_is_is_refused(cls):
+    class Own(fields.Field):
+        pass
+
+    allowed = f'{re.escape(repr(cls))}; it may name int, float, str, datetime, or be None'
+    with pytest.raises(TypeError, match=f'same of .*Own names {allowed}'):
+        declare(Own, same=lambda field: cls)
+    with pytest.raises(TypeError, match=f'same of .*Own is {re.escape(repr(cls))}; it must be a function'):
+        declare(Own, same=cls)
+
+    class Wanting(fields.Field):
+        def __init__(self, cls, **kwargs):
+            super().__init__(**kwargs)
+            self.cls = cls
+
+    declare(Wanting, dump=lambda field: lambda value: value, same=lambda field: field.cls)  # which no field tells yet
+    explained = Schema.from_dict({'good': Wanting(str), 'none': Wanting(None), 'bad': Wanting(cls)})().explain().dump
+    assert (explained.fields['good'], explained.fields['none']) == ('', '')
+    assert 'it may name int, float, str, datetime' in explained.fields['bad']
 
 
 def test_schemas_need_no_other_part_of_colibris(tmp_path):

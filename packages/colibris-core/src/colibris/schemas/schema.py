@@ -6,11 +6,14 @@ from typing import Any
 
 import marshmallow
 from marshmallow import RAISE
+from marshmallow.decorators import PRE_DUMP, PRE_LOAD
 
 from colibris.schemas.compiled import stock
+from colibris.schemas.compiled.by_field import LoadFields
 from colibris.schemas.compiled.dumping import warm_dumpers
 from colibris.schemas.compiled.explaining import Explanation, explain
-from colibris.schemas.compiled.loading import judging, kept_loader, warm_loader
+from colibris.schemas.compiled.loading import kept_loader, warm_loader
+from colibris.schemas.compiled.watching import by_marshmallow, judging, may_mislead
 
 
 class Schema(marshmallow.Schema):
@@ -62,29 +65,51 @@ class Schema(marshmallow.Schema):
         unknown: Any = RAISE,
         index: Any = None,
     ) -> Any:
-        kept = None if judging.get() else kept_loader(self)
-        load = None if kept is None else kept.by_field(partial, unknown)
-        if load is None or type(data) is not (list if many else dict):
-            return super()._deserialize(
-                data, error_store=error_store, many=many, partial=partial, unknown=unknown, index=index
-            )
-        if not many:
-            return load(data, error_store, index if self.opts.index_errors else None)
-        indexed = self.opts.index_errors
         options = {'error_store': error_store, 'partial': partial, 'unknown': unknown}
+        if judging.get():
+            return super()._deserialize(data, many=many, index=index, **options)
+        kept = kept_loader(self)
+        if may_mislead(self, PRE_LOAD, kept):
+            with by_marshmallow():
+                return super()._deserialize(data, many=many, index=index, **options)
+        if kept is None:
+            return super()._deserialize(data, many=many, index=index, **options)
+        load = kept.by_field(partial, unknown)
+        try:
+            if load is None or type(data) is not (list if many else dict):
+                return super()._deserialize(data, many=many, index=index, **options)
+            return self._loaded(load, data, many, index, options)
+        finally:
+            kept.watch.remember()
+
+    def _loaded(self, load: LoadFields, data: Any, many: bool, index: Any, options: dict[str, Any]) -> Any:
+        """Return what *load* makes of *data*, one dictionary or *many*, some of which may be none."""
+        indexed, errors = self.opts.index_errors, options['error_store']
+        if not many:
+            return load(data, errors, index if indexed else None)
         return [
-            load(each, error_store, number if indexed else None)
+            load(each, errors, number if indexed else None)
             if type(each) is dict
             else super(Schema, self)._deserialize(each, index=number, **options)
             for number, each in enumerate(data)
         ]
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
-        kept = warm_dumpers(self)
-        one = None if kept is None else kept.one()
-        if one is None:
+        if judging.get():
             return super()._serialize(obj, many=many)
-        return [one(each) for each in obj] if many and obj is not None else one(obj)
+        kept = warm_dumpers(self)
+        if may_mislead(self, PRE_DUMP, kept):
+            with by_marshmallow():
+                return super()._serialize(obj, many=many)
+        if kept is None:
+            return super()._serialize(obj, many=many)
+        one = kept.one()
+        try:
+            if one is None:
+                return super()._serialize(obj, many=many)
+            return [one(each) for each in obj] if many and obj is not None else one(obj)
+        finally:
+            kept.watch.remember()
 
 
 stock.know_schema(Schema)

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from colibris.persist import get_connection, transaction
 from colibris.conf import settings
+from colibris.persist import get_connection, transaction
 from colibris.subsystems import NotConfigured
 from colibris.taskqueue.errors import TaskQueueUnavailable
 from colibris.taskqueue.messages import Failure, Message, Outcome, Status

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from marshmallow import Schema
+from marshmallow.decorators import PRE_DUMP
 
 from colibris.schemas.compiled import stock
 from colibris.schemas.compiled.safe import encode, fragment
@@ -78,7 +79,7 @@ class Dumpers:
         self.schema = schema
         self.made: dict[tuple[bool, bool], Dumper] = {}
         self._state: tuple[Any, Dump | None] = (None, None)
-        self._watch = Watch(schema, 'pre_dump')
+        self.watch = Watch(schema, PRE_DUMP, 'dump_fields', _KEPT)
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # a copy of the schema gets its own
@@ -87,7 +88,7 @@ class Dumpers:
         """Return what does what ``schema._serialize`` does for one object; None if only marshmallow can."""
         made_for, dump = self._state
         if made_for is self.schema.dump_fields:
-            return None if self._watch.has_changed(made_for) else dump
+            return dump
         made_for = self.schema.dump_fields
         try:
             stock.check_dump(self.schema, nested=False)
@@ -96,7 +97,6 @@ class Dumpers:
         else:
             dump = steady(self.schema, json=False, promised=False, many=False)
         self._state = (made_for, dump)
-        self._watch.begin(made_for)
         return dump
 
 
@@ -115,16 +115,22 @@ def dumper(schema: Schema, many: bool = False, mapping: bool = False) -> Dumper:
 
 def dumpers(schema: Schema) -> Dumpers:
     """Return the dumpers of *schema*, which are kept with it."""
-    kept: Dumpers | None = schema.__dict__.get(_KEPT)
-    if kept is None or kept.schema is not schema:  # a copy of a schema has the dumpers of the original
+    kept = kept_dumpers(schema)
+    if kept is None:
         kept = schema.__dict__[_KEPT] = Dumpers(schema)
     return kept
 
 
+def kept_dumpers(schema: Schema) -> Dumpers | None:
+    """Return the dumpers of *schema* if they were made already."""
+    kept: Dumpers | None = schema.__dict__.get(_KEPT)
+    return kept if kept is not None and kept.schema is schema else None  # a copy has the dumpers of the original
+
+
 def warm_dumpers(schema: Schema) -> Dumpers | None:
     """Return the dumpers of *schema* if they were made already, or if the schema is used often enough to make them."""
-    kept: Dumpers | None = schema.__dict__.get(_KEPT)
-    if kept is not None and kept.schema is schema:
+    kept = kept_dumpers(schema)
+    if kept is not None:
         return kept
     uses = schema.__dict__.get(_USES, 0)
     if uses >= _COLD:

@@ -11,8 +11,11 @@ from marshmallow import Schema, fields
 
 from colibris.schemas.compiled import stock
 from colibris.schemas.compiled.by_field import FieldReader
+from colibris.schemas.compiled.dumping import kept_dumpers
+from colibris.schemas.compiled.loading import kept_loader
 from colibris.schemas.compiled.reading import Reader, partial_of
 from colibris.schemas.compiled.stock import NotCompiled
+from colibris.schemas.compiled.watching import Watched
 from colibris.schemas.compiled.writing import BY_KEY, Writer, check_dump
 
 
@@ -72,6 +75,7 @@ def _load(schema: Schema) -> Direction:
     reader = FieldReader()
     try:
         stock.check_by_field(schema)
+        _check_watch(kept_loader(schema))
         reader.by_field(schema, partial_of(schema.partial), schema.unknown)
     except Exception as exc:
         return Direction(How.MARSHMALLOW, _both(why, _reason(exc)))
@@ -85,10 +89,17 @@ def _dump(schema: Schema) -> Direction:
         try:
             stock.check_by_field(schema)
             stock.check_dump(schema, nested=False)
+            _check_watch(kept_dumpers(schema))
         except NotCompiled as also:
             return Direction(How.MARSHMALLOW, _both(str(exc), str(also)))
         return Direction(How.BY_FIELD, str(exc), _dumped(schema))
     return Direction(How.COMPILED, fields=_dumped(schema))
+
+
+def _check_watch(kept: Watched | None) -> None:
+    """Raise NotCompiled if hooks have changed the fields since the code that is *kept* was made."""
+    if kept is not None and kept.watch.is_outdated():
+        raise NotCompiled('its fields were changed since code was made for them')
 
 
 def _dumped(schema: Schema) -> dict[str, str]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import msgspec
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
+from marshmallow.decorators import PRE_LOAD
 
 from colibris.schemas.compiled import stock
 from colibris.schemas.compiled.by_field import FieldReader, LoadFields
 from colibris.schemas.compiled.reading import Load, Reader, partial_of
 from colibris.schemas.compiled.stock import NotCompiled
 from colibris.schemas.compiled.typed import TypedReader
-from colibris.schemas.compiled.watching import Watch
+from colibris.schemas.compiled.watching import Watch, by_marshmallow
 
 _KEPT = '_colibris_loader'
 _USES = '_colibris_loads'
@@ -28,9 +28,6 @@ _MISSED = 100
 _REST = 1000
 #: So many combinations of `many`, `partial` and `unknown` have code of their own for one schema.
 _VARIANTS = 32
-
-#: Whether marshmallow is judging by itself what compiled code was in doubt about, nested schemas included.
-judging: ContextVar[bool] = ContextVar('colibris_judging', default=False)
 
 _decode = msgspec.json.Decoder().decode
 
@@ -56,7 +53,7 @@ class Loader:
         self._made_for: Any = None
         self._wholes: dict[Any, Load | None] = {}
         self._by_field: dict[Any, LoadFields | None] = {}
-        self._watch = Watch(schema, 'pre_load')
+        self.watch = Watch(schema, PRE_LOAD, 'load_fields', _KEPT)
         #: How many good documents were not loaded by code for JSON; None if that is not worth while.
         self._missed: int | None = 0
 
@@ -138,11 +135,8 @@ class Loader:
             self._wholes = dict.fromkeys(self._wholes)
             self._state = self._state._replace(load=None, load_json=None)
             return self.schema._do_load(data, **options)
-        token = judging.set(True)
-        try:
+        with by_marshmallow():
             return self.schema._do_load(data, **options)
-        finally:
-            judging.reset(token)
 
     def whole(self, many: Any, partial: Any, unknown: Any) -> Load | None:
         """Return the function that loads all data in one go, made for the first call; None if there is none."""
@@ -159,8 +153,6 @@ class Loader:
     def by_field(self, partial: Any, unknown: Any) -> LoadFields | None:
         """Return the function that loads one dictionary field by field, made for the first call."""
         schema = self.schema
-        if self._made_for is schema.load_fields and self._watch.has_changed(schema.load_fields):
-            return None
         found: LoadFields | None = self._variant(
             self._by_field, lambda partial, unknown: FieldReader().by_field(schema, partial, unknown), partial, unknown
         )
@@ -176,7 +168,6 @@ class Loader:
     def _variant(self, made: dict[Any, Any], make: Callable[..., Any], partial: Any, unknown: Any, *more: Any) -> Any:
         if self._made_for is not self.schema.load_fields:
             self._made_for = self.schema.load_fields
-            self._watch.begin(self._made_for)
             self._wholes.clear()
             self._by_field.clear()
         try:

@@ -62,15 +62,16 @@ _VALIDATOR_CLASSES: dict[type, Any] = {
         validate.URL,
     )
 }
-_METHODS = ('load', 'dump', *_LOAD, *_VALIDATE, *_DUMP)
+#: The methods that are looked at of a schema.
+METHODS = ('load', 'dump', *_LOAD, *_VALIDATE, *_DUMP)
 _SCHEMA_CLASSES: list[type[marshmallow.Schema]] = []
-_SCHEMA_PARTS: list[dict[str, Any]] = [_parts(marshmallow.Schema, _METHODS)]
+_SCHEMA_PARTS: list[dict[str, Any]] = [_parts(marshmallow.Schema, METHODS)]
 
 
 def know_schema(cls: type[marshmallow.Schema]) -> None:
     """Take the methods of *cls* for as good as marshmallow's own."""
     _SCHEMA_CLASSES.append(cls)
-    _SCHEMA_PARTS.append(_parts(cls, _METHODS))
+    _SCHEMA_PARTS.append(_parts(cls, METHODS))
 
 
 def check_field(field: fields.Field[Any]) -> None:

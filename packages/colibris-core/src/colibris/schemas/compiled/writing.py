@@ -13,7 +13,7 @@ from marshmallow.decorators import POST_DUMP, PRE_DUMP
 from marshmallow.utils import get_value
 
 from colibris.schemas.compiled import stock
-from colibris.schemas.compiled.conversions import DOUBT, declared
+from colibris.schemas.compiled.conversions import DOUBT, declared, same_class
 from colibris.schemas.compiled.converting import GLOBALS
 from colibris.schemas.compiled.presenting import case, float_case, isoformat
 from colibris.schemas.compiled.safe import safe
@@ -245,13 +245,12 @@ def _declared(field: Any, *, json: bool) -> Dump:
 
 def _unchanged(field: Any, value: str, *, json: bool) -> str:
     """Return the condition for which the variable *value* is dumped as it is, by what is declared of *field*."""
-    same = declared[type(field)].same
-    cls = None if same is None else same(field)
+    cls = same_class(field)
     if cls is int or cls is str:
         return f'type({value}) is {cls.__name__}'
     if cls is float:
         return float_case(value, json=json)
-    if cls is dt.datetime and json:
+    if cls is dt.datetime and json:  # which else is text
         return f'type({value}) is datetime and {value}.tzinfo is utc'
     return 'False'
 
