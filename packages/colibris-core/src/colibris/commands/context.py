@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, cast
 import click
 
 from colibris import conf
+from colibris.commands.loading import loading
 from colibris.conf import ImproperlyConfigured
 from colibris.conf.project import Project, find_project
 
@@ -69,7 +70,8 @@ def load_project() -> Project:
     """Set up the settings and the logging of the project that the running command belongs to."""
     project = current_project()
     make_importable(project)
-    conf.setup(project.package)
+    with loading():
+        conf.setup(project.package)
     conf.configure_logging()
     return project
 

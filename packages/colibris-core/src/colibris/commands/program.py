@@ -12,6 +12,7 @@ from colibris import plugins
 from colibris._version import __version__
 from colibris.commands import own
 from colibris.commands.context import CommandError, Place, describe, from_project, is_of_import, speaks_for_itself
+from colibris.commands.loading import loading
 from colibris.conf import settings
 from colibris.conf.project import Project
 
@@ -107,7 +108,8 @@ def _project(ctx: click.Context) -> Project | None:
 def _load(name: str) -> click.Command:
     """Load an installed command; one that cannot be loaded fails when it is run."""
     try:
-        command = plugins.load(COMMANDS, name)
+        with loading():
+            command = plugins.load(COMMANDS, name)
         if not isinstance(command, click.Command):
             raise plugins.BrokenPlugin(f'the command {name!r} is no click command but {command!r}')
     except Exception as error:
@@ -125,7 +127,8 @@ def _with_options(name: str, command: click.Command) -> click.Command:
     """Let other distributions add their options to *command*; one that fails is left out, with a warning."""
     for entry_point in plugins.found(OPTIONS).get(name, ()):
         try:
-            extended = entry_point.load()(command)
+            with loading():
+                extended = entry_point.load()(command)
             if not isinstance(extended, click.Command):
                 raise TypeError(f'it returned {extended!r} instead of a click command')
         except Exception as error:

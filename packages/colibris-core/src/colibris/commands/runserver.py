@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from colibris.commands.context import current_project, package_folder, project_command, run_async
+from colibris.commands.loading import loading
 
 if TYPE_CHECKING:
     from colibris.server.children import Inheritance, Terms
@@ -77,7 +77,7 @@ def runserver(ctx: click.Context, listen: Sequence[str], port: int | None, worke
 async def _serve(sockets: Sequence[socket.socket]) -> int:
     from colibris.conf import settings
 
-    with _loading():
+    with loading():
         from colibris.app import create_app
         from colibris.server import notify
         from colibris.server.serving import SIGNALS, Stop, serve
@@ -88,7 +88,7 @@ async def _serve(sockets: Sequence[socket.socket]) -> int:
             'WORKER_MAX_AGE and WORKER_MAX_MEMORY do nothing: nobody replaces this process without --workers'
         )
     stop = Stop(hurried=(signal.SIGINT,), signals=SIGNALS if ignored else (*SIGNALS, signal.SIGHUP))
-    with _loading():
+    with loading():
         app = create_app()
     async with notify.watched():
         await serve(
@@ -111,7 +111,7 @@ def _terms() -> Terms:
 
 async def _serve_child(inheritance: Inheritance) -> None:
     """Serve as a process whose sockets belong to its parent; it ends when the parent does."""
-    with _loading():
+    with loading():
         from colibris import readiness
         from colibris.app import create_app
         from colibris.server.children import DRAIN, SERVE, STOP
@@ -122,7 +122,7 @@ async def _serve_child(inheritance: Inheritance) -> None:
 
     stop = Stop(again=ignore)
     told = asyncio.Event()
-    with _loading():
+    with loading():
         app = create_app()
     orders = {SERVE: told.set, DRAIN: lambda: readiness.drain(app), STOP: stop.request}
     inheritance.obey(orders, orphaned=stop.request)
@@ -145,17 +145,6 @@ async def _serve_child(inheritance: Inheritance) -> None:
         shutdown=terms.shutdown,
         on_listening=lambda: inheritance.tell_ready(terms),
     )
-
-
-@contextmanager
-def _loading() -> Iterator[None]:
-    """Keep the garbage collector from looking through what is being loaded, which stays, now and later."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _supervise(sockets: Sequence[socket.socket], workers: int | None, beside: Sequence[Sequence[str]]) -> int:

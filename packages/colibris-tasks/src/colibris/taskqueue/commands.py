@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import click
 
 from colibris.commands.context import CommandError, project_command, run_async
-from colibris.commands.runserver import companions
 from colibris.commands.table import print_table
 
 if TYPE_CHECKING:
@@ -119,19 +118,6 @@ def _end_with_parent(line: socket.socket) -> None:
 def _parent_ended(line: socket.socket, stop: Stop) -> None:
     asyncio.get_running_loop().remove_reader(line)
     stop.request()
-
-
-def add_worker_option(command: click.Command) -> click.Command:
-    """Add ``--with-worker`` to ``runserver``."""
-
-    def start(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-        if value:
-            companions(ctx).append(('runworker',))
-
-    text = 'Run a worker for background tasks beside the server.'
-    option = click.Option(['--with-worker'], is_flag=True, expose_value=False, callback=start, help=text)
-    command.params.append(option)
-    return command
 
 
 @click.group()
