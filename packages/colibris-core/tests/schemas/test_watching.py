@@ -274,3 +274,41 @@ def test_explain_tells_that_a_hook_has_changed_the_fields():
     assert (schema.explain().load.how, out.explain().dump.how) == (How.MARSHMALLOW, How.MARSHMALLOW)
     assert 'its fields were changed' in schema.explain().load.why
     assert 'its fields were changed' in out.explain().dump.why
+
+
+def test_what_has_too_many_parts_to_look_at_is_left_to_marshmallow():
+    schema = Forest()
+    data = {'value': 1}
+    for _ in range(60):  # as one client may do once
+        data = {'child': data}
+    for _ in range(MANY):
+        assert schema.load({'tree': data}) == {'tree': data}
+    for _ in range(3):
+        assert schema.load({'tree': {'value': '1'}}) == {'tree': {'value': 1}}
+    assert 'too many fields' in schema.explain().load.why
+    schema.change = put('tree.schema.fields.value.required', True)
+    assert schema.validate({'tree': {}}) == {'tree': {'value': ['Missing data for required field.']}}
+
+
+def test_what_validators_keep_and_metadata_are_no_changes():
+    class Counting(validate.Validator):
+        calls = 0
+
+        def __call__(self, value):
+            self.calls += 1
+
+    around = {}
+    around['itself'] = [around]
+
+    class Counted(Schema):
+        name = fields.String(validate=Counting(), metadata=around)
+
+        @pre_load
+        def hook(self, data, **kwargs):
+            return data
+
+    schema = Counted()
+    for _ in range(2 * MANY):
+        assert schema.load({'name': 'a'}) == {'name': 'a'}
+    assert schema.fields['name'].validators[0].calls == 2 * MANY
+    assert schema.explain().load.how is How.BY_FIELD

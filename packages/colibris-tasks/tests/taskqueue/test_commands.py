@@ -74,7 +74,7 @@ async def test_dead_letters_are_listed_shown_tried_again_and_forgotten(engine, s
         await taskqueue.handle(first).result(20)
     assert (tmp_path / 'notes').read_text() == 'failed\n' * 3
 
-    assert manage('tasks', 'purge', first)[1] == '1 task forgotten.\n'
+    assert manage('tasks', 'purge', first, first)[:2] == (0, '1 task forgotten.\n')
     assert manage('tasks', 'purge', '--all')[1] == '1 task forgotten.\n'
     assert manage('tasks', 'list')[1] == 'No task has failed for good.\n'
     assert worker.stop() == 0

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Keep the garbage collector from looking through what is being loaded, which stays, now and later."""
+def loading(*, to_stay: bool = False) -> Iterator[None]:
+    """Keep the garbage collector from looking through what is being loaded; later, too, if it is *to_stay*."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
+        if to_stay:
+            gc.freeze()
+        if was_on:
+            gc.enable()

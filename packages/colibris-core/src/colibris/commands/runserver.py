@@ -77,7 +77,7 @@ def runserver(ctx: click.Context, listen: Sequence[str], port: int | None, worke
 async def _serve(sockets: Sequence[socket.socket]) -> int:
     from colibris.conf import settings
 
-    with loading():
+    with loading(to_stay=True):
         from colibris.app import create_app
         from colibris.server import notify
         from colibris.server.serving import SIGNALS, Stop, serve
@@ -88,7 +88,7 @@ async def _serve(sockets: Sequence[socket.socket]) -> int:
             'WORKER_MAX_AGE and WORKER_MAX_MEMORY do nothing: nobody replaces this process without --workers'
         )
     stop = Stop(hurried=(signal.SIGINT,), signals=SIGNALS if ignored else (*SIGNALS, signal.SIGHUP))
-    with loading():
+    with loading(to_stay=True):
         app = create_app()
     async with notify.watched():
         await serve(
@@ -111,7 +111,7 @@ def _terms() -> Terms:
 
 async def _serve_child(inheritance: Inheritance) -> None:
     """Serve as a process whose sockets belong to its parent; it ends when the parent does."""
-    with loading():
+    with loading(to_stay=True):
         from colibris import readiness
         from colibris.app import create_app
         from colibris.server.children import DRAIN, SERVE, STOP
@@ -122,7 +122,7 @@ async def _serve_child(inheritance: Inheritance) -> None:
 
     stop = Stop(again=ignore)
     told = asyncio.Event()
-    with loading():
+    with loading(to_stay=True):
         app = create_app()
     orders = {SERVE: told.set, DRAIN: lambda: readiness.drain(app), STOP: stop.request}
     inheritance.obey(orders, orphaned=stop.request)

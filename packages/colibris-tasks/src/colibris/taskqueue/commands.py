@@ -188,7 +188,7 @@ async def retry(task_ids: Sequence[str], everything: bool) -> None:
         raise click.UsageError('give the ids of tasks, or --all')
 
     async def again(backend: TaskQueueBackend) -> None:
-        ids = await _all_dead(backend) if everything else task_ids
+        ids = await _all_dead(backend) if everything else [*dict.fromkeys(task_ids)]
         refused = {task_id: reason for task_id in ids if (reason := await _retry(backend, task_id))}
         click.echo(f'{_count(len(ids) - len(refused))} queued again.')
         if refused:
@@ -227,8 +227,9 @@ async def purge(task_ids: Sequence[str], everything: bool) -> None:
         if everything:
             click.echo(f'{_count(await backend.purge_dead())} forgotten.')
             return
-        unknown = [task_id for task_id in task_ids if not await backend.purge_dead([task_id])]
-        click.echo(f'{_count(len(task_ids) - len(unknown))} forgotten.')
+        ids = [*dict.fromkeys(task_ids)]
+        unknown = [task_id for task_id in ids if not await backend.purge_dead([task_id])]
+        click.echo(f'{_count(len(ids) - len(unknown))} forgotten.')
         if unknown:
             raise CommandError('; '.join(f'{task_id}: {_NOT_DEAD}' for task_id in unknown))
 

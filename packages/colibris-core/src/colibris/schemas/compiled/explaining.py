@@ -97,7 +97,9 @@ def _dump(schema: Schema) -> Direction:
 
 
 def _check_watch(kept: Watched | None) -> None:
-    """Raise NotCompiled if hooks have changed the fields since the code that is *kept* was made."""
+    """Raise NotCompiled if hooks have changed the fields since the code that is *kept* was made, or may have."""
+    if kept is not None and kept.watch.gave_up:
+        raise NotCompiled('it has too many fields to look, after each hook, whether that has changed them')
     if kept is not None and kept.watch.is_outdated():
         raise NotCompiled('its fields were changed since code was made for them')
 

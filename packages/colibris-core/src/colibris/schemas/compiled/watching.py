@@ -17,7 +17,7 @@ from colibris.schemas.compiled import stock
 judging: ContextVar[bool] = ContextVar('colibris_judging', default=False)
 
 #: Attributes of fields that nothing depends on when a schema is used, or only what marshmallow does itself.
-_LEFT = frozenset({'dump_only', 'error_messages', 'load_only', 'name', 'parent', 'root', 'validate'})
+_LEFT = frozenset({'dump_only', 'error_messages', 'load_only', 'metadata', 'name', 'parent', 'root', 'validate'})
 #: Attributes that only say which schema is to be made for a field.
 _MAKING = frozenset({'exclude', 'nested', 'only'})
 #: Attributes of which only matters whether they are true.
@@ -25,6 +25,9 @@ _TRUTHS = frozenset({'allow_none', 'as_string', 'by_value', 'required', 'strict'
 _OPTIONS = ('many', 'partial', 'unknown')
 _COLLECTIONS = (list, tuple, dict, set, frozenset)
 _UNSURE: Any = object()
+
+#: How many things with parts are looked at after a hook: beyond, that would take longer than marshmallow does.
+_MOST = 100
 
 Look = Callable[[Any], tuple[Any, ...]]
 
@@ -58,6 +61,9 @@ class Watch:
 
     Only where the schema has a *hook*, which runs just before its fields are read: looking costs time. *attribute* is
     where these fields are, and *kept* where nested schemas keep the code that was made for them alone.
+
+    What has too many parts to look at counts as changed: that is so of schemas that nest themselves, too, once a
+    client has sent what is nested deeply, as marshmallow makes a schema for each place in it.
     """
 
     def __init__(self, schema: Schema, hook: str, attribute: str, kept: str) -> None:
@@ -67,29 +73,47 @@ class Watch:
         self._kept = kept
         self._fields: Any = None
         self._parts: _Parts | None = None
+        self.gave_up = False
 
     def has_changed(self) -> bool:
         """Whether something is another than it was when it was first seen; to be asked when the hook has run."""
         if not self._needed:
             return False
         found = getattr(self._schema, self._attribute)
-        if found is self._fields:
+        if found is self._fields or self.gave_up:
             return self.is_outdated()
-        self._parts = _Parts(self._schema, found, self._attribute, self._kept)
+        try:
+            self._parts = _Parts(self._schema, found, self._attribute, self._kept)
+        except _TooManyParts:
+            self._give_up()
         self._fields = found
-        return False
+        return self.gave_up
 
     def is_outdated(self) -> bool:
         """Whether something is another than it was, if it was seen before."""
-        return self._parts is not None and self._parts.differ()
+        try:
+            return self.gave_up or (self._parts is not None and self._parts.differ())
+        except _TooManyParts:
+            self._give_up()
+            return True
+
+    def _give_up(self) -> None:
+        self.gave_up, self._parts = True, None
 
     def remember(self) -> None:
         """See what code has made for itself, which is to be called when code has run, and before the hook runs again.
 
         What the hook finds made, it may change; what it makes, no code has seen yet.
         """
-        if self._parts is not None:
-            self._parts.grow()
+        try:
+            if self._parts is not None:
+                self._parts.grow()
+        except _TooManyParts:
+            self._give_up()
+
+
+class _TooManyParts(Exception):
+    """Raised when there is more to look at than is worth it."""
 
 
 class _Parts:
@@ -118,13 +142,14 @@ class _Parts:
     def differ(self) -> bool:
         """Whether a part is another than it was."""
         self.grow()
-        try:
-            found = [look(whole) for look, whole in self._wholes]
-            if found != self._seen or [*map(len, self._own)] != self._sizes:
+        with self._growing:
+            try:
+                found = [look(whole) for look, whole in self._wholes]
+                if found != self._seen or [*map(len, self._own)] != self._sizes:
+                    return True
+                return any(found[number][place] is not part for number, place, part in self._exactly)
+            except Exception:  # an attribute is gone, or is something that nothing can be compared with
                 return True
-        except Exception:  # an attribute is gone, or is something that nothing can be compared with
-            return True
-        return any(found[number][place] is not part for number, place, part in self._exactly)
 
     def grow(self) -> None:
         """Add the schemas that have been made."""
@@ -137,8 +162,8 @@ class _Parts:
                 if made is not None:
                     seen = self._seen[number]
                     self._seen[number] = (*seen[:place], made, *seen[place + 1 :])
-                    self._add(made)
                     self._unmade.remove(unmade)
+                    self._add(made)
 
     def _add(self, part: Any) -> None:
         """Add what *part* consists of, if it consists of something."""
@@ -158,8 +183,11 @@ class _Parts:
         if not self._is_new(part):
             return
         own, number = vars(part), len(self._seen)
-        if isinstance(part, validate.Validator):  # what others hold, such as choices, is read whenever they are called
-            self._look(_getter([*own]), own, within=type(part) is validate.And)
+        if isinstance(part, validate.Validator):
+            if stock.check_validator(
+                part
+            ):  # others are called; and what these hold, such as choices, is read when they are
+                self._look(_getter([*own]), own, within=type(part) is validate.And)
             return
         left = _LEFT | _MAKING if type(part) in (fields.Nested, fields.Pluck) else _LEFT
         names = [name for name in own if name not in left]
@@ -192,6 +220,8 @@ class _Parts:
 
     def _look(self, look: Look, whole: Any, *, within: bool = True, truths: Collection[int] = ()) -> None:
         """Add what *look* finds, and what that consists of if *within*; *truths* are the places of `_TRUTHS`."""
+        if len(self._wholes) >= _MOST:
+            raise _TooManyParts
         found, seen, number = look(whole), [], len(self._seen)
         for place, part in enumerate(found):
             copy = _copy(part) if within or not isinstance(part, _COLLECTIONS) else _UNSURE
