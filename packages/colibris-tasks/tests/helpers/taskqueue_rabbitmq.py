@@ -119,8 +119,9 @@ class RabbitmqNode:
         number = signal.SIGKILL if kill else signal.SIGTERM
         processes = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
         for process in processes:
-            if process.name().startswith('beam'):
-                process.send_signal(number)
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that RabbitMQ asked something, and has ended since
+                if process.name().startswith('beam'):
+                    process.send_signal(number)
         self._process.wait(60)
         self._process = None
 
